@@ -1,0 +1,1 @@
+//! Messages, services and URNs of the Apache Beam protocols.

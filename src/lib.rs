@@ -1,0 +1,1 @@
+//! ferrobeam: a Rust SDK harness for Apache Beam.
