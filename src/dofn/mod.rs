@@ -20,11 +20,13 @@ pub use metric::{
     Counter, CounterCell, Distribution, DistributionCell, Gauge, GaugeCell, MetricCell, MetricId,
     MetricSet, Spread,
 };
-pub use named::{FUNCTION_URN, FunctionPayload, Named};
+pub use named::{FUNCTION_URN, FunctionPayload, Named, namespace};
 pub use out::{Meter, Out, Sampler};
 pub use ports::{Describe, InWindow, OutSlot, Port, Ports, Wiring};
 pub use services::{Clock, Services, SideKey, StateKey, StatePort};
-pub use side::{List, Map as MapView, MultiMap, Side, SideAccess, SideReader, Single, View};
+pub use side::{
+    List, Map as MapView, MultiMap, Reframe, Side, SideAccess, SideReader, Single, View,
+};
 pub use site::Site;
 
 use std::time::Duration;

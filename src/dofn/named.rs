@@ -110,7 +110,7 @@ impl FunctionPayload {
 }
 
 /// What names a function's metrics: its name without the version.
-pub(crate) fn namespace(name: &str) -> &str {
+pub fn namespace(name: &str) -> &str {
     name.split_once('/')
         .map_or(name, |(namespace, _)| namespace)
 }
