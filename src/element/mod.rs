@@ -12,6 +12,7 @@ mod pane;
 mod row_layout;
 mod standard;
 mod time;
+mod transcode;
 
 pub use coder::Coder;
 pub use header::{ElementMetadata, Header, WindowBytes, WindowCoding};
@@ -20,8 +21,9 @@ pub use iterable::{Iter, Page, PagedReader, Pages, Values};
 pub use kv::{Keyed, Kv, KvVisitor};
 pub use layout::Layout;
 pub use pane::{Pane, Timing};
-pub use standard::{RAW_CODER, Raw};
+pub use standard::{NotAByte, RAW_CODER, Raw};
 pub use time::Timestamp;
+pub use transcode::Transcoder;
 
 use crate::error::Result;
 
