@@ -11,3 +11,5 @@ pub mod window;
 pub use beam_derive::{CombineFn, DoFn, Ports};
 pub use element::{Element, Iter, Kv, Timestamp};
 pub use error::{Context, Error, ErrorKind, Result};
+/// The JSON that configurations travel as, which [`dofn::Named::upgrade`] works on.
+pub use serde_json;
