@@ -22,7 +22,7 @@ pub use kv::{Keyed, Kv, KvVisitor};
 pub use layout::Layout;
 pub use pane::{Pane, Timing};
 pub use row::{DynRow, Schema, Value};
-pub use standard::{RAW_CODER, Raw};
+pub use standard::{NotAByte, RAW_CODER, Raw};
 pub use time::Timestamp;
 pub use transcode::Transcoder;
 
