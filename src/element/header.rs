@@ -1,0 +1,278 @@
+//! What a collection says about an element besides its value.
+
+use smallvec::SmallVec;
+
+use super::coder::{Coder, urn};
+use super::{Input, Nesting, Pane, Timestamp};
+use crate::element::layout::Layout;
+use crate::error::{Error, Result};
+
+/// Timestamp, windows and pane of one element.
+///
+/// Windows stay encoded until somebody looks at them: most functions never do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Event time.
+    pub timestamp: Timestamp,
+    /// The windows that the element is in.
+    pub windows: WindowBytes,
+    /// Which firing of those windows it belongs to.
+    pub pane: Pane,
+    /// Drain mark and trace context, where the runner sends them.
+    pub metadata: Option<Box<ElementMetadata>>,
+}
+
+impl Header {
+    /// An element in the global window that no trigger has seen.
+    pub fn global(timestamp: Timestamp) -> Self {
+        Header {
+            timestamp,
+            windows: WindowBytes::global(),
+            pane: Pane::NO_FIRING,
+            metadata: None,
+        }
+    }
+
+    /// Appends the wire form: everything of a windowed value that stands before the value.
+    #[inline]
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        self.timestamp.encode(out);
+        out.extend_from_slice(&self.windows.count.to_be_bytes());
+        out.extend_from_slice(&self.windows.bytes);
+        self.pane.encode(out, self.metadata.is_some());
+        if let Some(metadata) = &self.metadata {
+            super::put_varint(out, metadata.encoded.len() as u64);
+            out.extend_from_slice(&metadata.encoded);
+        }
+    }
+
+    /// Reads the wire form into this header, whose allocations are used again.
+    ///
+    /// # Errors
+    /// Bytes that end early or that the format does not allow.
+    #[inline]
+    pub fn decode_into(&mut self, input: &mut Input<'_>, coding: &WindowCoding) -> Result<()> {
+        self.timestamp = Timestamp::decode(input)?;
+        self.windows.decode_into(input, coding)?;
+        let (pane, has_metadata) = Pane::decode(input)?;
+        self.pane = pane;
+        self.metadata = if has_metadata {
+            Some(Box::new(ElementMetadata::decode(input)?))
+        } else {
+            None
+        };
+        Ok(())
+    }
+}
+
+/// An `Elements.ElementMetadata` message, carried along unread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ElementMetadata {
+    encoded: Vec<u8>,
+}
+
+impl ElementMetadata {
+    fn decode(input: &mut Input<'_>) -> Result<Self> {
+        let length = input.length()?;
+        Ok(ElementMetadata {
+            encoded: input.take(length)?.to_vec(),
+        })
+    }
+
+    /// The message's bytes.
+    pub fn encoded(&self) -> &[u8] {
+        &self.encoded
+    }
+}
+
+/// The windows of one element: how many, and their encodings one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowBytes {
+    count: u32,
+    bytes: SmallVec<[u8; 24]>,
+}
+
+impl WindowBytes {
+    /// The global window alone, whose encoding is empty.
+    pub fn global() -> Self {
+        WindowBytes {
+            count: 1,
+            bytes: SmallVec::new(),
+        }
+    }
+
+    /// No window: an element that is processed zero times.
+    pub fn none() -> Self {
+        WindowBytes {
+            count: 0,
+            bytes: SmallVec::new(),
+        }
+    }
+
+    /// Adds one encoded window.
+    pub fn push(&mut self, window: &[u8]) {
+        self.count += 1;
+        self.bytes.extend_from_slice(window);
+    }
+
+    /// Replaces all windows by one.
+    pub fn set_one(&mut self, window: &[u8]) {
+        self.count = 1;
+        self.bytes.clear();
+        self.bytes.extend_from_slice(window);
+    }
+
+    /// How many windows there are.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The encodings, one after the other.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The encoding of each window.
+    ///
+    /// # Errors
+    /// Encodings that do not fit the coding.
+    pub fn split(&self, coding: &WindowCoding) -> Result<SmallVec<[&[u8]; 1]>> {
+        let mut input = Input::new(&self.bytes);
+        (0..self.count)
+            .map(|_| {
+                let before = input.rest();
+                coding.skip(&mut input)?;
+                Ok(&before[..before.len() - input.remaining()])
+            })
+            .collect()
+    }
+
+    #[inline]
+    fn decode_into(&mut self, input: &mut Input<'_>, coding: &WindowCoding) -> Result<()> {
+        let count = u32::from_be_bytes(input.array::<4>()?);
+        let before = input.rest();
+        match coding {
+            WindowCoding::Global => {}
+            WindowCoding::Interval | WindowCoding::Other(_) => {
+                for _ in 0..count {
+                    coding.skip(input)?;
+                }
+            }
+        }
+        self.bytes.clear();
+        self.count = count;
+        if input.remaining() != before.len() {
+            self.bytes
+                .extend_from_slice(&before[..before.len() - input.remaining()]);
+        }
+        Ok(())
+    }
+}
+
+/// How the windows of a collection are encoded: enough to step over one.
+#[derive(Debug, Clone)]
+pub enum WindowCoding {
+    /// No bytes at all.
+    Global,
+    /// End as eight bytes, span as a varint.
+    Interval,
+    /// Whatever the window coder says.
+    Other(Layout),
+}
+
+impl WindowCoding {
+    /// The coding of a window coder.
+    ///
+    /// # Errors
+    /// A coder whose values cannot be stepped over.
+    pub fn of(coder: &Coder) -> Result<Self> {
+        Ok(match coder.urn.as_ref() {
+            urn::GLOBAL_WINDOW => WindowCoding::Global,
+            urn::INTERVAL_WINDOW => WindowCoding::Interval,
+            _ => WindowCoding::Other(Layout::of(coder)?),
+        })
+    }
+
+    /// Steps over one window.
+    ///
+    /// # Errors
+    /// Bytes that end early or that the coder does not allow.
+    #[inline]
+    pub fn skip(&self, input: &mut Input<'_>) -> Result<()> {
+        match self {
+            WindowCoding::Global => Ok(()),
+            WindowCoding::Interval => {
+                input.array::<8>()?;
+                input.varint().map(drop)
+            }
+            WindowCoding::Other(layout) => {
+                let before = input.remaining();
+                layout.skip(input, Nesting::Nested)?;
+                if before == input.remaining() {
+                    return Err(Error::decode("a window is encoded in zero bytes"));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8], coding: &WindowCoding) -> Result<Header> {
+        let mut header = Header::global(Timestamp::MAX);
+        let mut input = Input::new(bytes);
+        header.decode_into(&mut input, coding)?;
+        assert!(input.is_empty());
+        Ok(header)
+    }
+
+    #[test]
+    fn global_header_round_trips() {
+        let header = Header::global(Timestamp::from_millis(0));
+        let mut out = Vec::new();
+        header.encode(&mut out);
+        assert_eq!(out, [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x0f]);
+        assert_eq!(read(&out, &WindowCoding::Global).expect("valid"), header);
+    }
+
+    #[test]
+    fn interval_windows_are_kept_encoded() {
+        // [0, 5 s) and [5 s, 10 s)
+        let mut bytes = vec![0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
+        bytes.extend([0x80, 0, 0, 0, 0, 0, 0x13, 0x88, 0x88, 0x27]);
+        bytes.extend([0x80, 0, 0, 0, 0, 0, 0x27, 0x10, 0x88, 0x27]);
+        bytes.push(0x0f);
+        let header = read(&bytes, &WindowCoding::Interval).expect("valid");
+        assert_eq!(header.windows.count(), 2);
+        let windows = header
+            .windows
+            .split(&WindowCoding::Interval)
+            .expect("valid");
+        assert_eq!(windows[1], [0x80, 0, 0, 0, 0, 0, 0x27, 0x10, 0x88, 0x27]);
+        let mut out = Vec::new();
+        header.encode(&mut out);
+        assert_eq!(out, bytes);
+    }
+
+    #[test]
+    fn metadata_is_carried_along() {
+        let bytes = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x8f, 2, 0x08, 0x02];
+        let header = read(&bytes, &WindowCoding::Global).expect("valid");
+        assert_eq!(
+            header.metadata.as_ref().expect("there").encoded(),
+            [0x08, 0x02]
+        );
+        let mut out = Vec::new();
+        header.encode(&mut out);
+        assert_eq!(out, bytes);
+    }
+
+    #[test]
+    fn a_window_count_that_lies_is_an_error() {
+        let bytes = [0x80, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f];
+        assert!(read(&bytes, &WindowCoding::Interval).is_err());
+    }
+}

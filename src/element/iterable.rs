@@ -1,0 +1,609 @@
+//! Many values as one: the values of a key after grouping, inline or behind a state token.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Coder, DecodeRef, Element, Input, Nesting, put_varint};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The most values of zero bytes that one iterable may claim: nothing in the input bounds their number.
+pub(super) const MAX_EMPTY_VALUES: u64 = 1 << 20;
+
+/// Inline parts up to this size are copied; larger ones share the received chunk and keep it alive.
+const SHARE_FROM: usize = 4096;
+
+/// Where the rest of a state-backed iterable comes from, page by page.
+pub trait Pages: Send + Sync {
+    /// The page of `token` that `continuation` names; the first page where it is empty. Blocks until it is there.
+    ///
+    /// # Errors
+    /// The runner refused, or the connection broke.
+    fn page(&self, token: &Bytes, continuation: &Bytes) -> Result<Page>;
+}
+
+/// A stretch of the encoded values of a state-backed iterable. Values may begin in one page and end in the next.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Encoded values, possibly none.
+    pub data: Bytes,
+    /// Names the next page; empty after the last one.
+    pub continuation: Bytes,
+}
+
+/// The values of one key, in no particular order; may be iterated any number of times within its bundle.
+///
+/// Values are decoded one at a time, and those that the runner keeps in its state are fetched page by page, so memory
+/// does not grow with their number. Cloning is cheap.
+///
+/// ```
+/// use ferrobeam::Iter;
+///
+/// let values = Iter::from_iter([1i64, 2, 3]);
+/// let mut sum = 0;
+/// for value in &values {
+///     sum += value?;
+/// }
+/// assert_eq!(sum, 6);
+/// # Ok::<(), ferrobeam::Error>(())
+/// ```
+pub struct Iter<T> {
+    inline: Bytes,
+    form: Form,
+    tail: Option<Tail>,
+    values: PhantomData<fn() -> T>,
+}
+
+#[derive(Clone, Copy)]
+enum Form {
+    /// This many values follow each other.
+    Counted(u32),
+    /// Blocks of a varint count and values, without the end mark.
+    Blocks,
+}
+
+#[derive(Clone)]
+struct Tail {
+    token: Bytes,
+    pages: Option<Arc<dyn Pages>>,
+}
+
+impl<T> Clone for Iter<T> {
+    fn clone(&self) -> Self {
+        Iter {
+            inline: self.inline.clone(),
+            form: self.form,
+            tail: self.tail.clone(),
+            values: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Iter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tail = if self.tail.is_some() {
+            ", more in state"
+        } else {
+            ""
+        };
+        write!(f, "Iter({} bytes inline{tail})", self.inline.len())
+    }
+}
+
+impl<T: Element> FromIterator<T> for Iter<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        let mut inline = Vec::new();
+        let mut count = 0u32;
+        for value in values {
+            value.encode(&mut inline, Nesting::Nested);
+            count += 1;
+        }
+        Iter {
+            inline: inline.into(),
+            form: Form::Counted(count),
+            tail: None,
+            values: PhantomData,
+        }
+    }
+}
+
+impl<T: Element> Iter<T> {
+    /// Starts from the first value.
+    pub fn iter(&self) -> Values<'_, T> {
+        Values {
+            reader: Reader::new(self),
+            failed: false,
+            values: PhantomData,
+        }
+    }
+
+    /// Looks at each value in place: nothing is allocated for `String` and `Vec<u8>` values.
+    ///
+    /// # Errors
+    /// Bytes that do not decode, a page that cannot be had, or the error of `visit`.
+    pub fn for_each(&self, mut visit: impl FnMut(T::Ref<'_>) -> Result<()>) -> Result<()>
+    where
+        T: DecodeRef,
+    {
+        let mut reader = Reader::new(self);
+        while reader.ready::<T>()? {
+            let mut input = Input::new(&reader.data[reader.at..]);
+            let before = input.remaining();
+            visit(T::decode_ref(&mut input, Nesting::Nested)?)?;
+            reader.consumed(before - input.remaining());
+        }
+        Ok(())
+    }
+
+    /// All values in memory: only for iterables that are known to be small.
+    ///
+    /// # Errors
+    /// As iterating.
+    pub fn to_vec(&self) -> Result<Vec<T>> {
+        self.iter().collect()
+    }
+}
+
+impl<'a, T: Element> IntoIterator for &'a Iter<T> {
+    type Item = Result<T>;
+    type IntoIter = Values<'a, T>;
+
+    fn into_iter(self) -> Values<'a, T> {
+        self.iter()
+    }
+}
+
+/// Iterates over an [`Iter`]. Ends after the first error.
+pub struct Values<'a, T> {
+    reader: Reader<'a>,
+    failed: bool,
+    values: PhantomData<fn() -> T>,
+}
+
+impl<T: Element> Iterator for Values<'_, T> {
+    type Item = Result<T>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Result<T>> {
+        if self.failed {
+            return None;
+        }
+        let next = self.reader.next::<T>();
+        self.failed = next.is_err();
+        next.transpose()
+    }
+}
+
+/// Walks over inline values and then over pages.
+struct Reader<'a> {
+    data: Bytes,
+    at: usize,
+    /// Values left before the next block header.
+    left: u64,
+    blocks: bool,
+    tail: Option<&'a Tail>,
+    paged: Option<PagedReader<'a>>,
+}
+
+impl<'a> Reader<'a> {
+    fn new<T>(iterable: &'a Iter<T>) -> Self {
+        let (left, blocks) = match iterable.form {
+            Form::Counted(count) => (u64::from(count), false),
+            Form::Blocks => (0, true),
+        };
+        let (data, tail) = (iterable.inline.clone(), iterable.tail.as_ref());
+        Reader {
+            data,
+            at: 0,
+            left,
+            blocks,
+            tail,
+            paged: None,
+        }
+    }
+
+    #[inline]
+    fn next<T: Element>(&mut self) -> Result<Option<T>> {
+        if !self.ready::<T>()? {
+            return Ok(None);
+        }
+        let mut input = Input::of_chunk(&self.data);
+        input.take(self.at)?;
+        let before = input.remaining();
+        let value = T::decode(&mut input, Nesting::Nested)?;
+        let used = before - input.remaining();
+        self.consumed(used);
+        Ok(Some(value))
+    }
+
+    #[inline]
+    fn consumed(&mut self, bytes: usize) {
+        self.at += bytes;
+        self.left -= 1;
+    }
+
+    /// Makes sure that a whole value stands at `at`; false at the end.
+    #[inline]
+    fn ready<T: Element>(&mut self) -> Result<bool> {
+        if self.left > 0 {
+            Ok(true)
+        } else {
+            self.refill::<T>()
+        }
+    }
+
+    #[inline(never)]
+    fn refill<T: Element>(&mut self) -> Result<bool> {
+        if self.blocks && self.paged.is_none() && self.at < self.data.len() {
+            let mut input = Input::new(&self.data[self.at..]);
+            let before = input.remaining();
+            self.left = input.varint()?;
+            self.at += before - input.remaining();
+            return Ok(true);
+        }
+        if self.paged.is_none() {
+            let Some(tail) = self.tail else {
+                return Ok(false);
+            };
+            let Some(pages) = &tail.pages else {
+                return Err(Error::new(
+                    ErrorKind::State,
+                    "the values of a state-backed iterable are out of reach here; read them within their bundle",
+                ));
+            };
+            self.paged = Some(PagedReader::new(pages, &tail.token));
+        }
+        let Some(paged) = &mut self.paged else {
+            return Ok(false);
+        };
+        match paged.next_run::<T>()? {
+            None => Ok(false),
+            Some((data, count)) => {
+                (self.data, self.at, self.left) = (data, 0, count);
+                Ok(true)
+            }
+        }
+    }
+}
+
+/// Cuts the pages of one token into runs of whole values.
+pub struct PagedReader<'a> {
+    pages: &'a Arc<dyn Pages>,
+    token: &'a Bytes,
+    /// `None` after the last page.
+    continuation: Option<Bytes>,
+    /// The start of a value whose end is in the next page.
+    partial: Vec<u8>,
+}
+
+impl<'a> PagedReader<'a> {
+    /// Starts before the first page.
+    pub fn new(pages: &'a Arc<dyn Pages>, token: &'a Bytes) -> Self {
+        PagedReader {
+            pages,
+            token,
+            continuation: Some(Bytes::new()),
+            partial: Vec::new(),
+        }
+    }
+
+    /// The next run of whole nested values and their number; `None` at the end.
+    ///
+    /// # Errors
+    /// A page that cannot be had, bytes that do not decode, or a last value that does not end.
+    pub fn next_run<T: Element>(&mut self) -> Result<Option<(Bytes, u64)>> {
+        loop {
+            let Some(continuation) = self.continuation.take() else {
+                return if self.partial.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(Error::decode(
+                        "the pages of a state-backed iterable end within a value",
+                    ))
+                };
+            };
+            let page = self.pages.page(self.token, &continuation)?;
+            self.continuation = (!page.continuation.is_empty()).then_some(page.continuation);
+            let data = if self.partial.is_empty() {
+                page.data
+            } else {
+                let mut joined = std::mem::take(&mut self.partial);
+                joined.extend_from_slice(&page.data);
+                joined.into()
+            };
+            let (whole, count) = whole_values::<T>(&data)?;
+            self.partial = data[whole..].to_vec();
+            if count > 0 {
+                return Ok(Some((data.slice(..whole), count)));
+            }
+        }
+    }
+}
+
+/// How many bytes of `data` are whole values, and how many values those are.
+fn whole_values<T: Element>(data: &Bytes) -> Result<(usize, u64)> {
+    let mut input = Input::new(data);
+    let mut count = 0;
+    loop {
+        let before = input.remaining();
+        if before == 0 {
+            return Ok((data.len(), count));
+        }
+        match T::skip(&mut input, Nesting::Nested) {
+            Ok(()) if input.remaining() == before => {
+                return Err(Error::decode(format!(
+                    "values of {} have no bytes and cannot be paged",
+                    T::coder()
+                )));
+            }
+            Ok(()) => count += 1,
+            Err(error) if error.kind() == ErrorKind::Truncated => {
+                return Ok((data.len() - before, count));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+impl<T: Element> Element for Iter<T> {
+    fn coder() -> Coder {
+        Coder::iterable(T::coder())
+    }
+
+    fn encode(&self, out: &mut Vec<u8>, _at: Nesting) {
+        match (self.form, &self.tail) {
+            (Form::Counted(count), None) => {
+                out.extend_from_slice(&count.to_be_bytes());
+                out.extend_from_slice(&self.inline);
+            }
+            (form, tail) => {
+                out.extend_from_slice(&(-1i32).to_be_bytes());
+                if let Form::Counted(count @ 1..) = form {
+                    put_varint(out, u64::from(count));
+                }
+                out.extend_from_slice(&self.inline);
+                match tail {
+                    None => out.push(0),
+                    Some(tail) => {
+                        put_varint(out, -1i64 as u64);
+                        put_varint(out, tail.token.len() as u64);
+                        out.extend_from_slice(&tail.token);
+                    }
+                }
+            }
+        }
+    }
+
+    fn decode(input: &mut Input<'_>, _at: Nesting) -> Result<Self> {
+        let count = i32::from_be_bytes(input.array::<4>()?);
+        let (form, start, before) = match count {
+            0.. => (Form::Counted(count as u32), input.rest(), input.remaining()),
+            -1 => (Form::Blocks, input.rest(), input.remaining()),
+            _ => return Err(negative_count(i64::from(count))),
+        };
+        let mut skip = |input: &mut Input<'_>| T::skip(input, Nesting::Nested);
+        input.enter()?;
+        let (used, token) = match form {
+            Form::Counted(count) => {
+                skip_values(input, u64::from(count), &mut skip)?;
+                (before - input.remaining(), None)
+            }
+            Form::Blocks => {
+                let token = skip_blocks(input, &mut skip)?;
+                (token.0, token.1)
+            }
+        };
+        input.leave();
+        let inline = &start[..used];
+        let inline = if inline.len() < SHARE_FROM {
+            Bytes::copy_from_slice(inline)
+        } else {
+            input.share(inline)
+        };
+        let tail = token.map(|token| Tail {
+            token,
+            pages: input.pages().cloned(),
+        });
+        Ok(Iter {
+            inline,
+            form,
+            tail,
+            values: PhantomData,
+        })
+    }
+
+    fn skip(input: &mut Input<'_>, _at: Nesting) -> Result<()> {
+        skip_with(input, |input| T::skip(input, Nesting::Nested))
+    }
+}
+
+#[cold]
+fn negative_count(count: i64) -> Error {
+    Error::decode(format!(
+        "an iterable has the count {count}; only -1 may be negative"
+    ))
+}
+
+/// Steps over `count` values.
+fn skip_values(
+    input: &mut Input<'_>,
+    count: u64,
+    skip: &mut impl FnMut(&mut Input<'_>) -> Result<()>,
+) -> Result<()> {
+    for done in 0..count {
+        let before = input.remaining();
+        skip(input)?;
+        if input.remaining() == before {
+            if count > MAX_EMPTY_VALUES {
+                return Err(Error::decode(format!(
+                    "an iterable claims {count} values of zero bytes; at most {MAX_EMPTY_VALUES} are allowed"
+                )));
+            }
+            // Values of zero bytes are all alike: stepping over one is stepping over all.
+            if done == 0 && before == 0 {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Steps over blocks. Yields the length of the blocks without their end mark, and the token of a tail.
+fn skip_blocks(
+    input: &mut Input<'_>,
+    skip: &mut impl FnMut(&mut Input<'_>) -> Result<()>,
+) -> Result<(usize, Option<Bytes>)> {
+    let before = input.remaining();
+    loop {
+        let used = before - input.remaining();
+        match input.varint()? as i64 {
+            0 => return Ok((used, None)),
+            -1 => {
+                let length = input.length()?;
+                let token = input.take(length)?;
+                return Ok((used, Some(Bytes::copy_from_slice(token))));
+            }
+            count @ 1.. => skip_values(input, count as u64, skip)?,
+            count => return Err(negative_count(count)),
+        }
+    }
+}
+
+/// Steps over one iterable whose elements `skip` steps over.
+pub(super) fn skip_with(
+    input: &mut Input<'_>,
+    mut skip: impl FnMut(&mut Input<'_>) -> Result<()>,
+) -> Result<()> {
+    let count = i32::from_be_bytes(input.array::<4>()?);
+    input.enter()?;
+    match count {
+        0.. => skip_values(input, count as u64, &mut skip)?,
+        -1 => {
+            skip_blocks(input, &mut skip)?;
+        }
+        _ => return Err(negative_count(i64::from(count))),
+    }
+    input.leave();
+    Ok(())
+}
+
+/// Writes values with their count.
+pub(super) fn put_counted<T: Element>(out: &mut Vec<u8>, values: &[T]) {
+    let count = u32::try_from(values.len()).unwrap_or(u32::MAX);
+    out.extend_from_slice(&count.to_be_bytes());
+    for value in values {
+        value.encode(out, Nesting::Nested);
+    }
+}
+
+/// Reads all values of one iterable into memory.
+pub(super) fn read_list<T: Element>(input: &mut Input<'_>) -> Result<Vec<T>> {
+    let values = Iter::<T>::decode(input, Nesting::Nested)?;
+    values.to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::element::{decoded, encoded};
+
+    #[test]
+    fn golden_bytes() {
+        let values = Iter::from_iter([1i64, 300]);
+        assert_eq!(encoded(&values, Nesting::Outer), [0, 0, 0, 2, 1, 0xac, 2]);
+        for bytes in [
+            &[0, 0, 0, 2, 1, 0xac, 2][..],
+            &[0xff, 0xff, 0xff, 0xff, 2, 1, 0xac, 2, 0],
+            &[0xff, 0xff, 0xff, 0xff, 1, 1, 1, 0xac, 2, 0],
+        ] {
+            let values: Iter<i64> = decoded(bytes, Nesting::Outer).expect("valid");
+            assert_eq!(values.to_vec().expect("inline"), [1, 300]);
+            assert_eq!(encoded(&values, Nesting::Outer), bytes);
+        }
+        let empty: Iter<i64> =
+            decoded(&[0xff, 0xff, 0xff, 0xff, 0], Nesting::Outer).expect("valid");
+        assert_eq!(empty.to_vec().expect("inline"), [0i64; 0]);
+    }
+
+    /// Serves one token cut into pages of `size` bytes, with an empty page first.
+    struct CutPages {
+        data: Vec<u8>,
+        size: usize,
+        fetched: Mutex<usize>,
+    }
+
+    impl Pages for CutPages {
+        fn page(&self, token: &Bytes, continuation: &Bytes) -> Result<Page> {
+            assert_eq!(token, "emptySuffix");
+            *self.fetched.lock().expect("not poisoned") += 1;
+            if continuation.is_empty() {
+                return Ok(Page {
+                    data: Bytes::new(),
+                    continuation: Bytes::from_static(b"0"),
+                });
+            }
+            let at: usize = std::str::from_utf8(continuation)
+                .expect("ours")
+                .parse()
+                .expect("ours");
+            let end = (at + self.size).min(self.data.len());
+            let next = if end < self.data.len() {
+                end.to_string()
+            } else {
+                String::new()
+            };
+            Ok(Page {
+                data: Bytes::copy_from_slice(&self.data[at..end]),
+                continuation: next.into(),
+            })
+        }
+    }
+
+    #[test]
+    fn tails_are_read_lazily_and_again() {
+        let mut bytes = vec![0xff, 0xff, 0xff, 0xff, 2, 0xc8, 1, 0xe8, 7];
+        bytes.extend([0xff; 9]);
+        bytes.extend([1, 11]);
+        bytes.extend(b"emptySuffix");
+        let mut data = Vec::new();
+        for n in 0..100i64 {
+            (n * 1000).encode(&mut data, Nesting::Nested);
+        }
+        let cut = Arc::new(CutPages {
+            data,
+            size: 7,
+            fetched: Mutex::new(0),
+        });
+        let pages: Arc<dyn Pages> = cut.clone();
+        let mut input = Input::new(&bytes).with_pages(&pages);
+        let values = Iter::<i64>::decode(&mut input, Nesting::Nested).expect("valid");
+        assert!(input.is_empty());
+        let mut expected = vec![200, 1000];
+        expected.extend((0..100).map(|n| n * 1000));
+        assert_eq!(*cut.fetched.lock().expect("not poisoned"), 0);
+        assert_eq!(values.to_vec().expect("served"), expected);
+        let mut seen = Vec::new();
+        values
+            .for_each(|v| {
+                seen.push(v);
+                Ok(())
+            })
+            .expect("served");
+        assert_eq!(seen, expected);
+        assert_eq!(encoded(&values, Nesting::Nested), bytes);
+    }
+
+    #[test]
+    fn counts_that_lie_are_errors() {
+        let lie = |bytes: &[u8]| decoded::<Iter<i64>>(bytes, Nesting::Outer).expect_err("a lie");
+        lie(&[0x7f, 0xff, 0xff, 0xff, 1]);
+        lie(&[0xff, 0xff, 0xff, 0xfe]);
+        let mut block = vec![0xff, 0xff, 0xff, 0xff];
+        put_varint(&mut block, -5i64 as u64);
+        lie(&block);
+    }
+}

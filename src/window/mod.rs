@@ -1,0 +1,7 @@
+//! Windows: how event time is cut, and how a window of one collection maps to one of another.
+
+mod functions;
+mod types;
+
+pub use functions::{FixedWindows, SessionWindows, SlidingWindows, WindowFn, merge_sessions};
+pub use types::{GlobalWindow, IntervalWindow, Window};
