@@ -1,8 +1,12 @@
 //! ferrobeam: a Rust SDK harness for Apache Beam.
 
+pub mod dofn;
 pub mod element;
 mod error;
+pub mod model;
+pub mod prelude;
 pub mod window;
 
+pub use beam_derive::{CombineFn, DoFn, Ports};
 pub use element::{Element, Iter, Kv, Timestamp};
 pub use error::{Context, Error, ErrorKind, Result};

@@ -1,1 +1,21 @@
 //! Derive macros of ferrobeam.
+
+use proc_macro::TokenStream;
+
+/// Names a `DoFn`.
+#[proc_macro_derive(DoFn, attributes(beam))]
+pub fn dofn(_input: TokenStream) -> TokenStream {
+    TokenStream::new()
+}
+
+/// Names a `CombineFn`.
+#[proc_macro_derive(CombineFn, attributes(beam))]
+pub fn combine_fn(_input: TokenStream) -> TokenStream {
+    TokenStream::new()
+}
+
+/// Derives `Ports`.
+#[proc_macro_derive(Ports, attributes(port))]
+pub fn ports(_input: TokenStream) -> TokenStream {
+    TokenStream::new()
+}

@@ -70,6 +70,27 @@ struct Tail {
     pages: Option<Arc<dyn Pages>>,
 }
 
+impl Tail {
+    fn pages(&self) -> Result<&Arc<dyn Pages>> {
+        self.pages.as_ref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::State,
+                "the values of a state-backed iterable are out of reach here; read them within their bundle",
+            )
+        })
+    }
+
+    /// Writes each run of values as a block.
+    fn put_blocks<T: Element>(&self, out: &mut Vec<u8>) -> Result<()> {
+        let mut paged = PagedReader::new(self.pages()?, &self.token);
+        while let Some((run, count)) = paged.next_run::<T>()? {
+            put_varint(out, count);
+            out.extend_from_slice(&run);
+        }
+        Ok(())
+    }
+}
+
 impl<T> Clone for Iter<T> {
     fn clone(&self) -> Self {
         Iter {
@@ -110,6 +131,20 @@ impl<T: Element> FromIterator<T> for Iter<T> {
 }
 
 impl<T: Element> Iter<T> {
+    /// Values that are all behind `pages`, whose token is empty.
+    pub fn paged(pages: Arc<dyn Pages>) -> Self {
+        let tail = Some(Tail {
+            token: Bytes::new(),
+            pages: Some(pages),
+        });
+        Iter {
+            inline: Bytes::new(),
+            form: Form::Counted(0),
+            tail,
+            values: PhantomData,
+        }
+    }
+
     /// Starts from the first value.
     pub fn iter(&self) -> Values<'_, T> {
         Values {
@@ -247,13 +282,7 @@ impl<'a> Reader<'a> {
             let Some(tail) = self.tail else {
                 return Ok(false);
             };
-            let Some(pages) = &tail.pages else {
-                return Err(Error::new(
-                    ErrorKind::State,
-                    "the values of a state-backed iterable are out of reach here; read them within their bundle",
-                ));
-            };
-            self.paged = Some(PagedReader::new(pages, &tail.token));
+            self.paged = Some(PagedReader::new(tail.pages()?, &tail.token));
         }
         let Some(paged) = &mut self.paged else {
             return Ok(false);
@@ -352,28 +381,25 @@ impl<T: Element> Element for Iter<T> {
         Coder::iterable(T::coder())
     }
 
+    /// Writes all values inline. A tail is fetched for that; a failure to fetch it unwinds with the [`Error`], which
+    /// whoever runs the bundle catches: encoding has no other way to fail.
     fn encode(&self, out: &mut Vec<u8>, _at: Nesting) {
-        match (self.form, &self.tail) {
-            (Form::Counted(count), None) => {
-                out.extend_from_slice(&count.to_be_bytes());
-                out.extend_from_slice(&self.inline);
-            }
-            (form, tail) => {
-                out.extend_from_slice(&(-1i32).to_be_bytes());
-                if let Form::Counted(count @ 1..) = form {
-                    put_varint(out, u64::from(count));
-                }
-                out.extend_from_slice(&self.inline);
-                match tail {
-                    None => out.push(0),
-                    Some(tail) => {
-                        put_varint(out, -1i64 as u64);
-                        put_varint(out, tail.token.len() as u64);
-                        out.extend_from_slice(&tail.token);
-                    }
-                }
-            }
+        if let (Form::Counted(count), None) = (self.form, &self.tail) {
+            out.extend_from_slice(&count.to_be_bytes());
+            out.extend_from_slice(&self.inline);
+            return;
         }
+        out.extend_from_slice(&(-1i32).to_be_bytes());
+        if let Form::Counted(count @ 1..) = self.form {
+            put_varint(out, u64::from(count));
+        }
+        out.extend_from_slice(&self.inline);
+        if let Some(tail) = &self.tail
+            && let Err(error) = tail.put_blocks::<T>(out)
+        {
+            std::panic::resume_unwind(Box::new(error));
+        }
+        out.push(0);
     }
 
     fn decode(input: &mut Input<'_>, _at: Nesting) -> Result<Self> {
@@ -594,7 +620,9 @@ mod tests {
             })
             .expect("served");
         assert_eq!(seen, expected);
-        assert_eq!(encoded(&values, Nesting::Nested), bytes);
+        let copy: Iter<i64> =
+            decoded(&encoded(&values, Nesting::Nested), Nesting::Nested).expect("inline now");
+        assert_eq!(copy.to_vec().expect("inline"), expected);
     }
 
     #[test]

@@ -1,0 +1,116 @@
+//! What a function knows of the element or bundle in hand.
+
+use std::time::Duration;
+
+use crate::element::{Header, Pane, Timestamp};
+use crate::error::{Error, Result};
+
+/// The element in hand: its timestamp and pane, and whether something downstream has failed.
+///
+/// `emit` returns nothing. When what comes after fails, the error waits here, later emits do nothing, and the bundle
+/// fails when `process` returns. A long loop may ask [`Cx::failed`] and stop early.
+pub struct Cx<'a> {
+    header: &'a Header,
+    skew: Duration,
+    failed: Option<Error>,
+}
+
+impl<'a> Cx<'a> {
+    /// The context of an element.
+    #[inline]
+    pub fn new(header: &'a Header, skew: Duration) -> Self {
+        Cx {
+            header,
+            skew,
+            failed: None,
+        }
+    }
+
+    /// The element's event time.
+    #[inline]
+    pub fn timestamp(&self) -> Timestamp {
+        self.header.timestamp
+    }
+
+    /// Which firing of its window the element belongs to.
+    #[inline]
+    pub fn pane(&self) -> Pane {
+        self.header.pane
+    }
+
+    /// All that is known of the element besides its value.
+    #[inline]
+    pub fn header(&self) -> &'a Header {
+        self.header
+    }
+
+    /// Whether the bundle has failed: nothing that is emitted from now on matters.
+    #[inline]
+    pub fn failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Fails the bundle; the first error is kept.
+    #[cold]
+    pub fn fail(&mut self, error: Error) {
+        self.failed.get_or_insert(error);
+    }
+
+    /// The failure, if there was one.
+    #[inline]
+    pub fn outcome(self) -> Result<()> {
+        match self.failed {
+            None => Ok(()),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// The header of an output at `timestamp`, unless that is too early.
+    pub(super) fn header_at(&mut self, timestamp: Timestamp) -> Option<Header> {
+        if timestamp < self.header.timestamp - self.skew {
+            self.fail(Error::user(format!(
+                "an output at {timestamp} is earlier than its input at {} less the allowed skew of {} ms; emit at the \
+                 input's time or later, or raise ALLOWED_TIMESTAMP_SKEW",
+                self.header.timestamp,
+                self.skew.as_millis()
+            )));
+            return None;
+        }
+        Some(Header {
+            timestamp,
+            ..self.header.clone()
+        })
+    }
+}
+
+/// The end of a bundle: there is no element whose timestamp and window an output could inherit.
+#[derive(Default)]
+pub struct BundleCx {
+    failed: Option<Error>,
+}
+
+impl BundleCx {
+    /// The context of a bundle's end.
+    pub fn new() -> Self {
+        BundleCx::default()
+    }
+
+    /// Whether the bundle has failed.
+    pub fn failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Fails the bundle; the first error is kept.
+    #[cold]
+    pub fn fail(&mut self, error: Error) {
+        self.failed.get_or_insert(error);
+    }
+
+    /// The failure, if there was one.
+    pub fn outcome(self) -> Result<()> {
+        match self.failed {
+            None => Ok(()),
+            Some(error) => Err(error),
+        }
+    }
+}

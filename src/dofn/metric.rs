@@ -1,0 +1,301 @@
+//! User metrics as ports, and the cells they count in.
+//!
+//! Each cell has one writer, the bundle thread, and any number of readers that answer progress requests. Writers use
+//! plain loads and stores: a counter costs what an addition costs.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Clock, Describe, Port, Wiring};
+use crate::error::Result;
+
+/// Names a user metric within a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MetricId {
+    /// The transform's id in the descriptor.
+    pub transform: String,
+    /// The function's name without its version.
+    pub namespace: String,
+    /// The port's name.
+    pub name: String,
+}
+
+/// A sum.
+#[derive(Default)]
+pub struct CounterCell(AtomicI64);
+
+impl CounterCell {
+    /// Adds; the sum wraps around at 64 bits.
+    #[inline]
+    pub fn add(&self, n: i64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    /// The sum.
+    pub fn get(&self) -> i64 {
+        self.0.load(Relaxed)
+    }
+
+    fn reset(&self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
+/// Count, sum, least and greatest of some numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spread {
+    /// How many numbers.
+    pub count: i64,
+    /// Their sum, which wraps around at 64 bits.
+    pub sum: i64,
+    /// The least.
+    pub min: i64,
+    /// The greatest.
+    pub max: i64,
+}
+
+/// A distribution.
+#[derive(Default)]
+pub struct DistributionCell {
+    count: AtomicI64,
+    sum: AtomicI64,
+    min: AtomicI64,
+    max: AtomicI64,
+}
+
+impl DistributionCell {
+    /// Adds one number.
+    #[inline]
+    pub fn add(&self, n: i64) {
+        let count = self.count.load(Relaxed);
+        if count == 0 || n < self.min.load(Relaxed) {
+            self.min.store(n, Relaxed);
+        }
+        if count == 0 || n > self.max.load(Relaxed) {
+            self.max.store(n, Relaxed);
+        }
+        self.sum
+            .store(self.sum.load(Relaxed).wrapping_add(n), Relaxed);
+        self.count.store(count + 1, Relaxed);
+    }
+
+    /// What was added so far; `None` if nothing. While the bundle runs, the parts may be one number apart.
+    pub fn get(&self) -> Option<Spread> {
+        let count = self.count.load(Relaxed);
+        (count > 0).then(|| Spread {
+            count,
+            sum: self.sum.load(Relaxed),
+            min: self.min.load(Relaxed),
+            max: self.max.load(Relaxed),
+        })
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        for part in [&self.count, &self.sum, &self.min, &self.max] {
+            part.store(0, Relaxed);
+        }
+    }
+}
+
+/// The latest of some numbers.
+#[derive(Default)]
+pub struct GaugeCell(Mutex<Option<(i64, i64)>>);
+
+impl GaugeCell {
+    /// Sets the number as of `millis` since 1970.
+    pub fn set(&self, millis: i64, value: i64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((millis, value));
+    }
+
+    /// When it was set, in milliseconds since 1970, and to what.
+    pub fn get(&self) -> Option<(i64, i64)> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reset(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// The cell of one metric.
+#[derive(Clone)]
+pub enum MetricCell {
+    /// A sum.
+    Counter(Arc<CounterCell>),
+    /// A distribution.
+    Distribution(Arc<DistributionCell>),
+    /// A latest value.
+    Gauge(Arc<GaugeCell>),
+}
+
+/// The user metrics of one plan. Cells are made while it is linked; nothing is looked up afterwards.
+#[derive(Clone, Default)]
+pub struct MetricSet {
+    cells: Vec<(MetricId, MetricCell)>,
+}
+
+impl MetricSet {
+    /// The cell of a metric, made on first use.
+    fn cell(&mut self, id: MetricId, make: fn() -> MetricCell) -> MetricCell {
+        if let Some((_, cell)) = self.cells.iter().find(|(known, _)| *known == id) {
+            return cell.clone();
+        }
+        let cell = make();
+        self.cells.push((id, cell.clone()));
+        cell
+    }
+
+    /// All metrics.
+    pub fn iter(&self) -> impl Iterator<Item = &(MetricId, MetricCell)> {
+        self.cells.iter()
+    }
+
+    /// Forgets all values: a new bundle begins.
+    pub fn reset(&self) {
+        for (_, cell) in &self.cells {
+            match cell {
+                MetricCell::Counter(cell) => cell.reset(),
+                MetricCell::Distribution(cell) => cell.clear(),
+                MetricCell::Gauge(cell) => cell.reset(),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for MetricSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.cells.iter().map(|(id, _)| id))
+            .finish()
+    }
+}
+
+/// A port that counts. The field's name is the metric's.
+pub struct Counter(Arc<CounterCell>);
+
+impl Counter {
+    /// Adds `n`, which may be negative.
+    #[inline]
+    pub fn add(&self, n: i64) {
+        self.0.add(n);
+    }
+
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        self.0.add(1);
+    }
+}
+
+impl<F: ?Sized> Port<F> for Counter {
+    fn wire(wiring: &mut Wiring<'_>, name: &'static str) -> Result<Self> {
+        let id = wiring.metric_id(name);
+        match wiring
+            .metrics()
+            .cell(id, || MetricCell::Counter(Arc::default()))
+        {
+            MetricCell::Counter(cell) => Ok(Counter(cell)),
+            _ => Err(super::ports::two_kinds(name)),
+        }
+    }
+
+    fn describe<D: Describe>(_describe: &mut D, _name: &'static str) {}
+}
+
+/// A port that keeps count, sum, least and greatest. The field's name is the metric's.
+pub struct Distribution(Arc<DistributionCell>);
+
+impl Distribution {
+    /// Adds one number.
+    #[inline]
+    pub fn add(&self, n: i64) {
+        self.0.add(n);
+    }
+}
+
+impl<F: ?Sized> Port<F> for Distribution {
+    fn wire(wiring: &mut Wiring<'_>, name: &'static str) -> Result<Self> {
+        let id = wiring.metric_id(name);
+        match wiring
+            .metrics()
+            .cell(id, || MetricCell::Distribution(Arc::default()))
+        {
+            MetricCell::Distribution(cell) => Ok(Distribution(cell)),
+            _ => Err(super::ports::two_kinds(name)),
+        }
+    }
+
+    fn describe<D: Describe>(_describe: &mut D, _name: &'static str) {}
+}
+
+/// A port that keeps the latest number. The field's name is the metric's.
+pub struct Gauge {
+    cell: Arc<GaugeCell>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Gauge {
+    /// Sets the number.
+    pub fn set(&self, value: i64) {
+        self.cell.set(self.clock.now_millis(), value);
+    }
+}
+
+impl<F: ?Sized> Port<F> for Gauge {
+    fn wire(wiring: &mut Wiring<'_>, name: &'static str) -> Result<Self> {
+        let (id, clock) = (wiring.metric_id(name), wiring.services().clock.clone());
+        match wiring
+            .metrics()
+            .cell(id, || MetricCell::Gauge(Arc::default()))
+        {
+            MetricCell::Gauge(cell) => Ok(Gauge { cell, clock }),
+            _ => Err(super::ports::two_kinds(name)),
+        }
+    }
+
+    fn describe<D: Describe>(_describe: &mut D, _name: &'static str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_hold_what_was_added() {
+        let counter = CounterCell::default();
+        counter.add(-5);
+        counter.add(2);
+        assert_eq!(counter.get(), -3);
+        let distribution = DistributionCell::default();
+        assert_eq!(distribution.get(), None);
+        for n in [1, 2, 9] {
+            distribution.add(n);
+        }
+        assert_eq!(
+            distribution.get(),
+            Some(Spread {
+                count: 3,
+                sum: 12,
+                min: 1,
+                max: 9
+            })
+        );
+        distribution.clear();
+        distribution.add(-4);
+        assert_eq!(
+            distribution.get(),
+            Some(Spread {
+                count: 1,
+                sum: -4,
+                min: -4,
+                max: -4
+            })
+        );
+        let gauge = GaugeCell::default();
+        gauge.set(1, 5);
+        gauge.set(2, 7);
+        assert_eq!(gauge.get(), Some((2, 7)));
+    }
+}

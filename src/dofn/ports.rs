@@ -1,0 +1,282 @@
+//! Ports: how a function is connected, field by field.
+
+use std::any::{Any, type_name};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Discard, Link, Meter, MetricId, MetricSet, Out, Services, SideReader, Site, View};
+use crate::element::{Element, Input, Nesting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::window::{GlobalWindow, Window};
+
+/// All ports of a function. Derive it for a struct whose fields are ports.
+///
+/// The derive also makes `…Outputs<S>` and `…Sides<S>`: the outputs that placing the function yields, and the side
+/// inputs that it must be given, under the names of the fields.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a set of ports for `{F}`",
+    label = "not ports",
+    note = "use `Out<T>` for a single output, or derive `Ports` for a struct whose fields are ports"
+)]
+pub trait Ports<F: ?Sized>: Sized + Send {
+    /// The outputs, in a pipeline or in a test.
+    type Outputs<S: Site>;
+    /// The side inputs, in a pipeline or in a test.
+    type Sides<S: Site>;
+    /// Whether a port looks at windows, so that an element is processed once for each of its windows.
+    const OBSERVES_WINDOWS: bool;
+
+    /// Connects all ports.
+    ///
+    /// # Errors
+    /// A descriptor that does not fit the ports.
+    fn wire(wiring: &mut Wiring<'_>) -> Result<Self>;
+
+    /// Tells what the pipeline must say about the ports.
+    fn describe<D: Describe>(describe: &mut D);
+
+    /// Begins a bundle.
+    ///
+    /// # Errors
+    /// Whatever fails downstream.
+    fn start(&mut self) -> Result<()>;
+
+    /// Goes to the encoded window of the element in hand.
+    ///
+    /// # Errors
+    /// A window that a port cannot use.
+    fn enter(&mut self, window: &[u8]) -> Result<()>;
+
+    /// Ends a bundle.
+    ///
+    /// # Errors
+    /// Whatever fails downstream.
+    fn finish(&mut self) -> Result<()>;
+
+    /// Makes the outputs in a site.
+    fn outputs<S: Site>(site: &mut S) -> Self::Outputs<S>;
+
+    /// Hands the side inputs to a site.
+    fn sides<S: Site>(site: &mut S, sides: Self::Sides<S>);
+}
+
+/// One port of the function `F`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a port: use Out<T>, Side<V>, InWindow<W>, Counter, Distribution or Gauge",
+    label = "not a port",
+    note = "plain data belongs in the DoFn itself"
+)]
+pub trait Port<F: ?Sized>: Sized + Send {
+    /// Whether the port looks at windows.
+    const OBSERVES_WINDOWS: bool = false;
+
+    /// Connects the port.
+    ///
+    /// # Errors
+    /// A descriptor that does not fit it.
+    fn wire(wiring: &mut Wiring<'_>, name: &'static str) -> Result<Self>;
+
+    /// Tells what the pipeline must say about the port.
+    fn describe<D: Describe>(describe: &mut D, name: &'static str);
+
+    /// Begins a bundle.
+    ///
+    /// # Errors
+    /// Whatever fails downstream.
+    fn start(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Goes to the encoded window of the element in hand.
+    ///
+    /// # Errors
+    /// A window that the port cannot use.
+    fn enter(&mut self, window: &[u8]) -> Result<()> {
+        let _ = window;
+        Ok(())
+    }
+
+    /// Ends a bundle.
+    ///
+    /// # Errors
+    /// Whatever fails downstream.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Learns what ports a function has.
+pub trait Describe {
+    /// It has the output `tag`.
+    fn output<T: Element>(&mut self, tag: &'static str);
+    /// It has the side input `tag`.
+    fn side<V: View>(&mut self, tag: &'static str);
+    /// It looks at windows of type `W`.
+    fn window<W: Window>(&mut self);
+}
+
+/// The end of one output while a plan is linked.
+pub struct OutSlot {
+    /// A [`Link<T>`] for the output's `T`.
+    pub link: Box<dyn Any + Send>,
+    /// The name of `T`, for errors.
+    pub takes: &'static str,
+    /// Counts the collection.
+    pub meter: Meter,
+}
+
+impl OutSlot {
+    /// The slot of a typed link.
+    pub fn new<T: Element>(link: Link<T>, meter: Meter) -> Self {
+        OutSlot {
+            link: Box::new(link),
+            takes: type_name::<T>(),
+            meter,
+        }
+    }
+}
+
+/// The typed links of one node, taken one by one while its ports are wired.
+pub struct Wiring<'a> {
+    transform: Arc<str>,
+    namespace: String,
+    outs: HashMap<String, OutSlot>,
+    sides: HashMap<String, SideReader>,
+    metrics: &'a mut MetricSet,
+    services: &'a Services,
+}
+
+impl<'a> Wiring<'a> {
+    /// The wiring of `transform`, whose metrics are named within `namespace`.
+    pub fn new(
+        transform: &str,
+        namespace: &str,
+        metrics: &'a mut MetricSet,
+        services: &'a Services,
+    ) -> Self {
+        Wiring {
+            transform: transform.into(),
+            namespace: namespace.into(),
+            outs: HashMap::new(),
+            sides: HashMap::new(),
+            metrics,
+            services,
+        }
+    }
+
+    /// Adds the end of an output.
+    pub fn add_out(&mut self, tag: &str, slot: OutSlot) {
+        self.outs.insert(tag.into(), slot);
+    }
+
+    /// Adds a side input.
+    pub fn add_side(&mut self, tag: &str, side: SideReader) {
+        self.sides.insert(tag.into(), side);
+    }
+
+    /// The transform's id.
+    pub fn transform(&self) -> &Arc<str> {
+        &self.transform
+    }
+
+    /// The services of the plan.
+    pub fn services(&self) -> &'a Services {
+        self.services
+    }
+
+    /// Takes the output `tag`. One that the descriptor does not name has no reader.
+    ///
+    /// # Errors
+    /// Its reader takes another type.
+    pub fn out<T: Element>(&mut self, tag: &'static str) -> Result<Out<T>> {
+        let Some(slot) = self.outs.remove(tag) else {
+            return Ok(Out::new(Box::new(Discard), Meter::default()));
+        };
+        match slot.link.downcast::<Link<T>>() {
+            Ok(link) => Ok(Out::new(*link, slot.meter)),
+            Err(_) => Err(Error::descriptor(format!(
+                "output {tag:?} emits {}, but its consumer takes {}",
+                type_name::<T>(),
+                slot.takes
+            ))
+            .at("transform", &*self.transform)),
+        }
+    }
+
+    /// Takes the side input `tag`.
+    ///
+    /// # Errors
+    /// The descriptor does not name it.
+    pub fn side(&mut self, tag: &'static str) -> Result<SideReader> {
+        self.sides.remove(tag).ok_or_else(|| {
+            Error::descriptor(format!(
+                "the function reads a side input {tag:?} that the pipeline does not give it; expand the transform again \
+                 with this version"
+            ))
+            .at("transform", &*self.transform)
+        })
+    }
+
+    /// The outputs that no port took.
+    pub fn left_over(&self) -> impl Iterator<Item = &str> {
+        self.outs.keys().map(String::as_str)
+    }
+
+    pub(super) fn metric_id(&self, name: &str) -> MetricId {
+        MetricId {
+            transform: self.transform.to_string(),
+            namespace: self.namespace.clone(),
+            name: name.into(),
+        }
+    }
+
+    pub(super) fn metrics(&mut self) -> &mut MetricSet {
+        self.metrics
+    }
+}
+
+#[cold]
+pub(super) fn two_kinds(name: &str) -> Error {
+    Error::new(
+        ErrorKind::Registry,
+        format!("two metrics of different kinds are named {name:?}; rename one"),
+    )
+}
+
+/// A port that knows the window of the element in hand. A function with it runs once for each window.
+pub struct InWindow<W>(Option<W>);
+
+impl<W: Window> InWindow<W> {
+    /// The window.
+    ///
+    /// # Errors
+    /// Outside `process` there is none.
+    pub fn get(&self) -> Result<&W> {
+        self.0
+            .as_ref()
+            .ok_or_else(|| Error::user("there is no window outside of `process`"))
+    }
+}
+
+impl<F: ?Sized, W: Window> Port<F> for InWindow<W> {
+    const OBSERVES_WINDOWS: bool = true;
+
+    fn wire(_wiring: &mut Wiring<'_>, _name: &'static str) -> Result<Self> {
+        Ok(InWindow(None))
+    }
+
+    fn describe<D: Describe>(describe: &mut D, _name: &'static str) {
+        describe.window::<W>();
+    }
+
+    fn enter(&mut self, window: &[u8]) -> Result<()> {
+        if window.is_empty() && W::coder() != GlobalWindow::coder() {
+            return Err(Error::user(format!(
+                "the function looks at windows of {}, but its input is in the global window",
+                type_name::<W>()
+            )));
+        }
+        self.0 = Some(W::decode(&mut Input::new(window), Nesting::Nested)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! What the core needs from outside.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::element::Page;
+use crate::error::Result;
+
+/// What nodes are given when they are linked.
+#[derive(Clone)]
+pub struct Services {
+    /// State of the bundle in hand.
+    pub state: Arc<dyn StatePort>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Wall time.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since 1970.
+    fn now_millis(&self) -> i64;
+}
+
+/// The runner's state, for the bundle in hand. Calls block the bundle thread.
+pub trait StatePort: Send + Sync {
+    /// The page of `key` that `continuation` names; the first one where it is empty.
+    ///
+    /// # Errors
+    /// The runner refused, or the connection broke.
+    fn get(&self, key: &StateKey, continuation: &Bytes) -> Result<Page>;
+}
+
+/// A side input of a transform, in one window of the side input.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SideKey {
+    /// The transform's id in the descriptor.
+    pub transform: Arc<str>,
+    /// The side input's local name.
+    pub side: Arc<str>,
+    /// The encoded window of the side input.
+    pub window: Bytes,
+}
+
+/// What a state request is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum StateKey {
+    /// The tail of a state-backed iterable.
+    Runner(Bytes),
+    /// All values of an iterable side input.
+    IterableSide(SideKey),
+    /// The values of one encoded key of a multimap side input.
+    MultimapSide(SideKey, Bytes),
+    /// The distinct keys of a multimap side input.
+    MultimapKeysSide(SideKey),
+}

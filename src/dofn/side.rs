@@ -1,0 +1,443 @@
+//! Side inputs: small collections that a function can look things up in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Describe, Port, SideKey, StateKey, StatePort, Wiring};
+use crate::element::{Element, Iter, Kv, Nesting, Page, Pages, Timestamp, encoded};
+use crate::error::{Error, Result};
+use crate::window::WindowFn;
+
+/// How the runner must be able to look things up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SideAccess {
+    /// All values, in order.
+    Iterable,
+    /// The values of one key.
+    Multimap,
+}
+
+/// A way to look at a collection: [`Single`], [`List`], [`Map`] or [`MultiMap`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a view of a side input",
+    label = "not a view",
+    note = "use Single<T>, List<T>, MapView<K, V> or MultiMap<K, V>"
+)]
+pub trait View: Sized + Send + 'static {
+    /// The elements of the collection.
+    type Element: Element;
+    /// How it is looked up.
+    const ACCESS: SideAccess;
+
+    /// The view of a side input.
+    fn open(reader: SideReader) -> Self;
+
+    /// The reader, to be moved from window to window.
+    fn reader(&mut self) -> &mut SideReader;
+
+    /// Forgets what was read in another window or bundle.
+    fn forget(&mut self);
+}
+
+/// A port that holds a view of a side input.
+pub struct Side<V>(V);
+
+impl<V> std::ops::Deref for Side<V> {
+    type Target = V;
+
+    fn deref(&self) -> &V {
+        &self.0
+    }
+}
+
+impl<V> std::ops::DerefMut for Side<V> {
+    fn deref_mut(&mut self) -> &mut V {
+        &mut self.0
+    }
+}
+
+impl<F: ?Sized, V: View> Port<F> for Side<V> {
+    const OBSERVES_WINDOWS: bool = true;
+
+    fn wire(wiring: &mut Wiring<'_>, name: &'static str) -> Result<Self> {
+        Ok(Side(V::open(wiring.side(name)?)))
+    }
+
+    fn describe<D: Describe>(describe: &mut D, name: &'static str) {
+        describe.side::<V>(name);
+    }
+
+    fn start(&mut self) -> Result<()> {
+        self.0.reader().leave();
+        self.0.forget();
+        Ok(())
+    }
+
+    fn enter(&mut self, window: &[u8]) -> Result<()> {
+        if self.0.reader().enter(window)? {
+            self.0.forget();
+        }
+        Ok(())
+    }
+}
+
+/// Makes pages of one form from pages of another, where the runner's coder has length prefixes that ours has not.
+pub type Reframe = Arc<dyn Fn(Arc<dyn Pages>) -> Arc<dyn Pages> + Send + Sync>;
+
+/// Reads a side input in the window that belongs to the element in hand.
+pub struct SideReader {
+    state: Arc<dyn StatePort>,
+    key: SideKey,
+    /// The encoded main window that `key.window` was mapped from.
+    main: Option<Vec<u8>>,
+    /// The end of an encoded main window.
+    end_of: fn(&[u8]) -> Result<Timestamp>,
+    windowing: WindowFn,
+    /// For values, and for keys where there are any.
+    reframe: Option<Reframe>,
+    reframe_keys: Option<Reframe>,
+    /// Turns one of our encoded keys into the runner's form.
+    encode_key: Option<Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>>,
+}
+
+impl SideReader {
+    /// A reader of the side input `side` of `transform`, whose windows `windowing` assigns. `end_of` finds the end of
+    /// an encoded window of the main input.
+    pub fn new(
+        state: Arc<dyn StatePort>,
+        transform: Arc<str>,
+        side: &str,
+        windowing: WindowFn,
+        end_of: fn(&[u8]) -> Result<Timestamp>,
+    ) -> Self {
+        let key = SideKey {
+            transform,
+            side: side.into(),
+            window: Bytes::new(),
+        };
+        SideReader {
+            state,
+            key,
+            main: None,
+            end_of,
+            windowing,
+            reframe: None,
+            reframe_keys: None,
+            encode_key: None,
+        }
+    }
+
+    /// Reads values through `reframe`.
+    #[must_use]
+    pub fn with_reframe(mut self, values: Option<Reframe>) -> Self {
+        self.reframe = values;
+        self
+    }
+
+    /// Lists keys through `reframe`, and looks them up through `encode`.
+    #[must_use]
+    pub fn with_keys(
+        mut self,
+        reframe: Option<Reframe>,
+        encode: Option<Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>>,
+    ) -> Self {
+        self.reframe_keys = reframe;
+        self.encode_key = encode;
+        self
+    }
+
+    fn leave(&mut self) {
+        self.main = None;
+    }
+
+    /// Goes to the window that belongs to a main window; whether that is another one than before.
+    fn enter(&mut self, main: &[u8]) -> Result<bool> {
+        if self.main.as_deref() == Some(main) {
+            return Ok(false);
+        }
+        let window = match self.windowing {
+            WindowFn::Global => Bytes::new(),
+            windowing => match windowing.side_window((self.end_of)(main)?)? {
+                None => Bytes::new(),
+                Some(window) => encoded(&window, Nesting::Nested).into(),
+            },
+        };
+        let moved = self.main.is_none() || window != self.key.window;
+        self.key.window = window;
+        self.main = Some(main.to_vec());
+        Ok(moved)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.main.is_some() {
+            return Ok(());
+        }
+        Err(Error::user(format!(
+            "side input {:?} can only be read within `process`",
+            self.key.side
+        )))
+    }
+
+    fn pages(&self, key: StateKey, reframe: Option<&Reframe>) -> Arc<dyn Pages> {
+        let pages: Arc<dyn Pages> = Arc::new(KeyPages {
+            state: self.state.clone(),
+            key,
+        });
+        match reframe {
+            None => pages,
+            Some(reframe) => reframe(pages),
+        }
+    }
+
+    /// All values of an iterable side input.
+    ///
+    /// # Errors
+    /// Read outside of `process`.
+    pub fn all<T: Element>(&self) -> Result<Iter<T>> {
+        self.check()?;
+        Ok(Iter::paged(self.pages(
+            StateKey::IterableSide(self.key.clone()),
+            self.reframe.as_ref(),
+        )))
+    }
+
+    /// The values of one key of a multimap side input.
+    ///
+    /// # Errors
+    /// Read outside of `process`, or a key that the runner's coder cannot hold.
+    pub fn of_key<K: Element, V: Element>(&self, key: &K) -> Result<Iter<V>> {
+        self.check()?;
+        let mut bytes = encoded(key, Nesting::Nested);
+        if let Some(encode) = &self.encode_key {
+            bytes = encode(&bytes)?;
+        }
+        let key = StateKey::MultimapSide(self.key.clone(), bytes.into());
+        Ok(Iter::paged(self.pages(key, self.reframe.as_ref())))
+    }
+
+    /// The distinct keys of a multimap side input.
+    ///
+    /// # Errors
+    /// Read outside of `process`.
+    pub fn keys<K: Element>(&self) -> Result<Iter<K>> {
+        self.check()?;
+        let key = StateKey::MultimapKeysSide(self.key.clone());
+        Ok(Iter::paged(self.pages(key, self.reframe_keys.as_ref())))
+    }
+}
+
+/// The pages behind one state key.
+struct KeyPages {
+    state: Arc<dyn StatePort>,
+    key: StateKey,
+}
+
+impl Pages for KeyPages {
+    fn page(&self, _token: &Bytes, continuation: &Bytes) -> Result<Page> {
+        self.state.get(&self.key, continuation)
+    }
+}
+
+/// A collection of exactly one value.
+pub struct Single<T> {
+    reader: SideReader,
+    value: Option<Option<T>>,
+}
+
+impl<T: Element> Single<T> {
+    /// The value.
+    ///
+    /// # Errors
+    /// The collection is empty, has more than one value, or cannot be read.
+    pub fn get(&mut self) -> Result<&T> {
+        let side = self.reader.key.side.clone();
+        self.get_optional()?.ok_or_else(|| {
+            Error::user(format!(
+                "side input {side:?} is empty, but exactly one value is wanted; use get_optional"
+            ))
+        })
+    }
+
+    /// The value, if there is one.
+    ///
+    /// # Errors
+    /// The collection has more than one value, or cannot be read.
+    pub fn get_optional(&mut self) -> Result<Option<&T>> {
+        if self.value.is_none() {
+            let all = self.reader.all::<T>()?;
+            let mut values = all.iter();
+            let first = values.next().transpose()?;
+            if values.next().is_some() {
+                return Err(Error::user(format!(
+                    "side input {:?} has more than one value, but exactly one is wanted; use List",
+                    self.reader.key.side
+                )));
+            }
+            self.value = Some(first);
+        }
+        Ok(self.value.as_ref().and_then(Option::as_ref))
+    }
+}
+
+impl<T: Element> View for Single<T> {
+    type Element = T;
+    const ACCESS: SideAccess = SideAccess::Iterable;
+
+    fn open(reader: SideReader) -> Self {
+        Single {
+            reader,
+            value: None,
+        }
+    }
+
+    fn reader(&mut self) -> &mut SideReader {
+        &mut self.reader
+    }
+
+    fn forget(&mut self) {
+        self.value = None;
+    }
+}
+
+/// All values of a collection, in no particular order.
+pub struct List<T> {
+    reader: SideReader,
+    values: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: Element> List<T> {
+    /// The values; may be iterated any number of times within the bundle.
+    ///
+    /// # Errors
+    /// Read outside of `process`.
+    pub fn values(&self) -> Result<Iter<T>> {
+        self.reader.all()
+    }
+}
+
+impl<T: Element> View for List<T> {
+    type Element = T;
+    const ACCESS: SideAccess = SideAccess::Iterable;
+
+    fn open(reader: SideReader) -> Self {
+        List {
+            reader,
+            values: std::marker::PhantomData,
+        }
+    }
+
+    fn reader(&mut self) -> &mut SideReader {
+        &mut self.reader
+    }
+
+    fn forget(&mut self) {}
+}
+
+/// The most keys whose values a [`Map`] remembers within a window.
+const REMEMBERED_KEYS: usize = 10_000;
+
+/// One value for each key.
+pub struct Map<K, V> {
+    reader: SideReader,
+    seen: HashMap<Vec<u8>, Option<V>>,
+    keys: std::marker::PhantomData<fn() -> K>,
+}
+
+impl<K: Element, V: Element> Map<K, V> {
+    /// The value of `key`, if it has one.
+    ///
+    /// # Errors
+    /// The key has more than one value, or the side input cannot be read.
+    pub fn get(&mut self, key: &K) -> Result<Option<&V>> {
+        let bytes = encoded(key, Nesting::Nested);
+        if !self.seen.contains_key(&bytes) {
+            let all = self.reader.of_key::<K, V>(key)?;
+            let mut values = all.iter();
+            let first = values.next().transpose()?;
+            if values.next().is_some() {
+                return Err(Error::user(format!(
+                    "side input {:?} has more than one value for a key; use MultiMap",
+                    self.reader.key.side
+                )));
+            }
+            if self.seen.len() >= REMEMBERED_KEYS {
+                self.seen.clear();
+            }
+            self.seen.insert(bytes.clone(), first);
+        }
+        Ok(self.seen.get(&bytes).and_then(Option::as_ref))
+    }
+
+    /// The keys.
+    ///
+    /// # Errors
+    /// Read outside of `process`.
+    pub fn keys(&self) -> Result<Iter<K>> {
+        self.reader.keys()
+    }
+}
+
+impl<K: Element, V: Element> View for Map<K, V> {
+    type Element = Kv<K, V>;
+    const ACCESS: SideAccess = SideAccess::Multimap;
+
+    fn open(reader: SideReader) -> Self {
+        Map {
+            reader,
+            seen: HashMap::new(),
+            keys: std::marker::PhantomData,
+        }
+    }
+
+    fn reader(&mut self) -> &mut SideReader {
+        &mut self.reader
+    }
+
+    fn forget(&mut self) {
+        self.seen.clear();
+    }
+}
+
+/// Any number of values for each key.
+pub struct MultiMap<K, V> {
+    reader: SideReader,
+    types: std::marker::PhantomData<fn() -> (K, V)>,
+}
+
+impl<K: Element, V: Element> MultiMap<K, V> {
+    /// The values of `key`; none if it does not occur.
+    ///
+    /// # Errors
+    /// Read outside of `process`.
+    pub fn get(&self, key: &K) -> Result<Iter<V>> {
+        self.reader.of_key(key)
+    }
+
+    /// The distinct keys.
+    ///
+    /// # Errors
+    /// Read outside of `process`.
+    pub fn keys(&self) -> Result<Iter<K>> {
+        self.reader.keys()
+    }
+}
+
+impl<K: Element, V: Element> View for MultiMap<K, V> {
+    type Element = Kv<K, V>;
+    const ACCESS: SideAccess = SideAccess::Multimap;
+
+    fn open(reader: SideReader) -> Self {
+        MultiMap {
+            reader,
+            types: std::marker::PhantomData,
+        }
+    }
+
+    fn reader(&mut self) -> &mut SideReader {
+        &mut self.reader
+    }
+
+    fn forget(&mut self) {}
+}

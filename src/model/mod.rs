@@ -1,0 +1,4 @@
+//! Parse, don't validate: protos become checked values here, once, and are built here.
+
+pub mod coders;
+pub mod windowing;
