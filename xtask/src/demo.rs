@@ -32,15 +32,17 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     let build = project.cargo(&["build", "--quiet", "--bin", "ferrobeam"]);
     process::run(build, left(), |line| println!("{line}"))?.ok()?;
     println!("looking for Apache Beam for Python ...");
-    let pipeline = |port| word_count(project, port);
     python::install(project)?;
     let (_server, port) = serve(project, &project.logs.join("demo-service.log"))?;
     println!("`ferrobeam serve 0` offers its transforms on localhost:{port}");
     println!("running {SCRIPT} on Beam's Python runner; it prints:\n");
     let mut printed = false;
-    process::run(pipeline(port)?, PIPELINE.min(left()), |line| {
-        printed = true;
-        println!("  {line}");
+    process::run(word_count(project, port)?, PIPELINE.min(left()), |line| {
+        // Warnings of Beam go to standard error; an error message would show them.
+        if line.is_output {
+            printed = true;
+            println!("  {line}");
+        }
     })?
     .ok()?;
     if !printed {

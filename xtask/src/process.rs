@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use self::group::Group;
-use self::output::Tail;
+use self::output::{Line, Tail};
 
 /// How often a wait looks for what sends no event: a process that ended, an interruption.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
@@ -56,12 +56,11 @@ impl Outcome {
 pub(crate) fn run(
     command: Command,
     limit: Duration,
-    mut on_line: impl FnMut(&str),
+    mut on_line: impl FnMut(&Line),
 ) -> Result<Outcome> {
     let what = describe(&command);
     let deadline = Instant::now() + limit;
-    let (mut group, output) = Group::spawn(command)?;
-    let lines = output::lines(output, |_| ());
+    let (mut group, lines) = Group::spawn(command, None)?;
     let mut tail = Tail::default();
     let mut open = true;
     let status = loop {
@@ -144,17 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn output_arrives_in_order_with_standard_error() {
+    fn each_line_of_output_arrives() {
         let mut seen = Vec::new();
-        let outcome = run(
-            shell("echo one; echo two >&2; printf three"),
-            LIMIT,
-            |line| {
-                seen.push(line.to_owned());
-            },
-        );
+        let outcome = run(shell("echo one; printf two"), LIMIT, |line| {
+            seen.push(line.text.clone());
+        });
         assert!(outcome.unwrap().success());
-        assert_eq!(seen, ["one", "two", "three"]);
+        assert_eq!(seen, ["one", "two"]);
     }
 
     #[test]

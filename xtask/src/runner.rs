@@ -19,8 +19,8 @@ const GIB: u64 = 1 << 30;
 /// Python and Go runners loop until memory ends where a worker misbehaves. A few GiB are ample for test data.
 const MEMORY: u64 = 6 * GIB;
 
-/// A JVM reserves about three times its heap of 2 GiB.
-const JVM_MEMORY: u64 = 10 * GIB;
+/// A JVM reserves about twice its heap of 2 GiB, and more as threads come.
+const JVM_MEMORY: u64 = 8 * GIB;
 
 /// A JVM on a busy machine.
 const START: Duration = Duration::from_secs(90);
@@ -53,7 +53,7 @@ impl Runner {
     fn announcement(self) -> &'static str {
         match self {
             Self::Python => "Listening for beam jobs on port ",
-            Self::Prism => "Serving JobManagement endpoint=localhost:",
+            Self::Prism => "msg=\"Serving JobManagement\" endpoint=localhost:",
             Self::Flink | Self::Spark => "JobService started on localhost:",
         }
     }
@@ -74,7 +74,7 @@ impl Runner {
             }
             Self::Prism => {
                 command = with_memory_limit(prism::install(project)?, MEMORY);
-                command.args(["--job_port=0", "--serve_http=false"]);
+                command.args(["--job_port=0", "--serve_http=false", "--log_kind=text"]);
             }
             Self::Flink => {
                 let main = "org.apache.beam.runners.flink.FlinkJobServerDriver";
@@ -201,7 +201,7 @@ mod tests {
             ),
             (
                 Runner::Prism,
-                "2026/01/02 03:04:05 INFO Serving JobManagement endpoint=localhost:45123",
+                "level=INFO msg=\"Serving JobManagement\" endpoint=localhost:45123",
             ),
             (Runner::Flink, "INFO: JobService started on localhost:45123"),
         ] {

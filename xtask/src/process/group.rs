@@ -1,7 +1,8 @@
 //! Process groups, and the one list of those alive that the signal handler works on.
 
-use std::io::{self, PipeReader};
+use std::fs::File;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::output::{self, Line};
 use super::{TICK, describe};
 
 /// Groups that a signal must reach. Spawning holds the lock, so none slips past the handler.
@@ -65,27 +67,30 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// Starts a command without input; its output and standard error come through one pipe.
-    pub(crate) fn spawn(mut command: Command) -> Result<(Self, PipeReader)> {
+    /// Starts a command without input and hands over the lines of its output, which go to `log` too.
+    pub(crate) fn spawn(mut command: Command, log: Option<File>) -> Result<(Self, Receiver<Line>)> {
         use std::os::unix::process::CommandExt as _;
 
         let what = describe(&command);
-        let (reader, writer) = io::pipe().context("could not make a pipe")?;
         command
             .stdin(Stdio::null())
-            .stdout(writer.try_clone().context("could not share a pipe")?)
-            .stderr(writer)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .process_group(0);
         let mut live = live();
         if live.interrupted {
             bail!("`{what}` was not started: interrupted");
         }
-        let child = command
+        let mut child = command
             .spawn()
             .with_context(|| format!("could not start `{what}`"))?;
         let id = Pid::from_child(&child);
         live.groups.push(id);
-        Ok((Self { child, id }, reader))
+        drop(live);
+        let streams = child.stdout.take().zip(child.stderr.take());
+        let group = Self { child, id };
+        let (output, errors) = streams.context("a child process has no output")?;
+        Ok((group, output::lines(output, errors, log)))
     }
 
     /// How the child ended, if it did.
@@ -120,16 +125,14 @@ mod tests {
     use std::sync::mpsc::RecvTimeoutError;
 
     use super::*;
-    use crate::process::output;
 
     #[test]
     fn dropping_a_group_ends_descendants() {
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 600 & echo started; wait"]);
-        let (group, output) = Group::spawn(command).unwrap();
-        let lines = output::lines(output, |_| ());
+        let (group, lines) = Group::spawn(command, None).unwrap();
         let limit = Duration::from_secs(20);
-        assert_eq!(lines.recv_timeout(limit).unwrap(), "started");
+        assert_eq!(lines.recv_timeout(limit).unwrap().text, "started");
         drop(group);
         // The output ends when the last process that holds it is gone.
         assert_eq!(

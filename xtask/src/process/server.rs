@@ -1,7 +1,6 @@
 //! Children that run until we are done with them.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::RecvTimeoutError;
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::group::Group;
-use super::output::{self, Tail};
+use super::output::Tail;
 use super::{TICK, describe, interrupted};
 
 /// Time for a server to end by itself before its group is killed.
@@ -35,19 +34,15 @@ impl Server {
         ready: impl Fn(&str) -> Option<T>,
     ) -> Result<(Self, T)> {
         let what = describe(&command);
-        let mut file =
+        let file =
             File::create(log).with_context(|| format!("could not write {}", log.display()))?;
-        let (group, output) = Group::spawn(command)?;
+        let (group, lines) = Group::spawn(command, Some(file))?;
         let mut server = Self { group, what };
-        let lines = output::lines(output, move |line| {
-            // A full disk must not block the server; its log is for people.
-            let _lost = writeln!(file, "{line}");
-        });
         let deadline = Instant::now() + limit;
         let mut tail = Tail::default();
         loop {
             match lines.recv_timeout(TICK) {
-                Ok(line) => match ready(&line) {
+                Ok(line) => match ready(&line.text) {
                     Some(found) => return Ok((server, found)),
                     None => tail.push(line),
                 },

@@ -40,7 +40,7 @@ pub(crate) fn class_path(project: &Project, name: &str) -> Result<String> {
                 "install Maven (on Debian: apt-get install maven)",
             )?);
             maven
-                .args(["--quiet", "--batch-mode", "--file"])
+                .args(["--quiet", "--batch-mode", "-Dstyle.color=never", "--file"])
                 .arg(&pom)
                 .arg("dependency:build-classpath")
                 .arg(format!("-Dmdep.outputFile={}", list(home).display()));

@@ -72,7 +72,9 @@ fn version(interpreter: &Path) -> Result<String> {
     command.args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]);
     let mut version = String::new();
     process::run(command, Duration::from_secs(60), |line| {
-        version = line.to_owned();
+        if line.is_output {
+            version.clone_from(&line.text);
+        }
     })?
     .ok()
     .context(REMEDY)?;

@@ -73,7 +73,12 @@ fn count_words(project: &Project, runner: Runner, input: &Path) -> Result<()> {
         .arg(format!("--job_endpoint={}", service.endpoint))
         .arg("--environment_type=LOOPBACK");
     let mut lines = Vec::new();
-    process::run(pipeline, PIPELINE, |line| lines.push(line.to_owned()))?.ok()?;
+    process::run(pipeline, PIPELINE, |line| {
+        if line.is_output {
+            lines.push(line.text.clone());
+        }
+    })?
+    .ok()?;
     for (word, times) in WORDS {
         let found: Vec<&String> = lines.iter().filter(|line| says(line, word)).collect();
         let [line] = found[..] else {

@@ -58,7 +58,7 @@ fn test(project: &Project, selection: &[&str]) -> Result<Count> {
     let mut count = Count::default();
     let outcome = process::run(command, BUILD, |line| {
         println!("{line}");
-        if let Some(target) = counted(line) {
+        if let Some(target) = counted(&line.text) {
             count += target;
         }
     })?;
