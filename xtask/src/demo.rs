@@ -30,10 +30,10 @@ pub(crate) fn run(project: &Project) -> Result<()> {
 
     println!("building the ferrobeam binary ...");
     let build = project.cargo(&["build", "--quiet", "--bin", "ferrobeam"]);
-    process::run(build, left(), |line| println!("{line}"))?.ok()?;
+    process::run(build, left(), |_| ())?.ok()?;
     println!("looking for Apache Beam for Python ...");
     python::install(project)?;
-    let (_server, port) = serve(project, &project.logs.join("demo-service.log"))?;
+    let (server, port) = serve(project, &project.logs.join("demo-service.log"))?;
     println!("`ferrobeam serve 0` offers its transforms on localhost:{port}");
     println!("running {SCRIPT} on Beam's Python runner; it prints:\n");
     let mut printed = false;
@@ -48,6 +48,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     if !printed {
         bail!("{SCRIPT} printed no words");
     }
+    drop(server);
     println!(
         "\nPython built and ran this pipeline; the transforms that it asked localhost:{port} for were expanded by the \
          binary and executed by Rust workers inside it. The server is stopped now."

@@ -44,7 +44,7 @@ pub(crate) fn class_path(project: &Project, name: &str) -> Result<String> {
                 .arg(&pom)
                 .arg("dependency:build-classpath")
                 .arg(format!("-Dmdep.outputFile={}", list(home).display()));
-            process::run(maven, RESOLVE, |line| eprintln!("{line}"))?.ok()
+            process::run(maven, RESOLVE, |_| ())?.ok()
         },
     )?;
     let path = list(&home);

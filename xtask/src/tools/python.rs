@@ -48,7 +48,7 @@ pub(crate) fn install(project: &Project) -> Result<PathBuf> {
             pip.args(["-m", "pip", "install", "--quiet", "--requirement"])
                 .arg(&list)
                 .env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
-            process::run(pip, INSTALL, |line| eprintln!("{line}"))?.ok()?;
+            process::run(pip, INSTALL, |_| ())?.ok()?;
             remove_scripts(&home.join("bin"))
         },
     )?;

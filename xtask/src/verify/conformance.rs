@@ -31,14 +31,8 @@ const PIPELINE: Duration = Duration::from_secs(180);
 
 /// Runs the word count of `examples/from_python` on every runner.
 pub(super) fn run(project: &Project) -> Result<Count> {
-    process::run(
-        project.cargo(&["build", "--bin", "ferrobeam"]),
-        BUILD,
-        |line| {
-            println!("{line}");
-        },
-    )?
-    .ok()?;
+    let build = project.cargo(&["build", "--bin", "ferrobeam"]);
+    process::run(build, BUILD, |_| ())?.ok()?;
     let input = project.logs.join("conformance-input.txt");
     fs::write(&input, TEXT).with_context(|| format!("could not write {}", input.display()))?;
     let mut count = Count::default();

@@ -72,7 +72,7 @@ pub(super) fn xlang(project: &Project) -> Result<Count> {
 fn build(project: &Project, targets: &[&str]) -> Result<()> {
     let mut command = project.cargo(&["build"]);
     command.args(targets);
-    process::run(command, BUILD, |line| println!("{line}"))?.ok()
+    process::run(command, BUILD, |_| ())?.ok()
 }
 
 fn pytest(project: &Project, folder: &str) -> Result<Command> {
