@@ -1,5 +1,7 @@
 //! Derive macros of ferrobeam.
 
+mod row;
+
 use proc_macro::TokenStream;
 
 /// Names a `DoFn`.
@@ -18,4 +20,10 @@ pub fn combine_fn(_input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Ports, attributes(port))]
 pub fn ports(_input: TokenStream) -> TokenStream {
     TokenStream::new()
+}
+
+/// Makes a struct with named fields a row that travels through collections; see `ferrobeam::Row`.
+#[proc_macro_derive(Row, attributes(beam))]
+pub fn row(input: TokenStream) -> TokenStream {
+    row::derive(syn::parse_macro_input!(input as syn::DeriveInput)).into()
 }
