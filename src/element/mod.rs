@@ -21,7 +21,7 @@ pub use iterable::{Iter, Page, PagedReader, Pages, Values};
 pub use kv::{Keyed, Kv, KvVisitor};
 pub use layout::Layout;
 pub use pane::{Pane, Timing};
-pub use row::{DynRow, Schema, Value};
+pub use row::{DynRow, FieldValue, Row, Schema, Value};
 pub use standard::{NotAByte, RAW_CODER, Raw};
 pub use time::Timestamp;
 pub use transcode::Transcoder;

@@ -1,11 +1,14 @@
 //! From one form of a value to another: runners wrap parts that they do not know in length prefixes.
 
+use std::sync::Arc;
+
 use super::coder::{Coder, urn};
+use super::row::{DynRow, Match, RowAdapter, Schema};
 use super::{Input, Layout, Nesting, Pane, RAW_CODER, put_varint};
 use crate::error::{Error, Result};
 
 /// Turns the bytes of one coder into those of another, for coders of the same type: they differ by
-/// `length_prefix` at any places.
+/// `length_prefix` at any places, and by the schemas of rows, whose fields match by name ([`RowAdapter`]).
 ///
 /// `iterable` and `state_backed_iterable` count as equal. Where one side is [`RAW_CODER`], its content is the nested form
 /// of the other side. A coder that is known to neither side must not depend on nesting: there is nothing to tell the forms
@@ -42,6 +45,8 @@ enum Step {
     Windowed(Box<Step>, Box<Step>),
     /// Key and window of a timer.
     Timer(Box<Step>, Box<Step>),
+    /// Fields by name: the two schemas differ.
+    Row(Arc<Schema>, Box<RowAdapter>),
 }
 
 impl Transcoder {
@@ -125,6 +130,12 @@ impl Step {
                 return Ok(Step::Wrap(Box::new(inner)));
             }
             (false, false) => {}
+        }
+        if from.is(urn::ROW) && to.is(urn::ROW) {
+            let source = Arc::new(Schema::of_coder(from)?);
+            let target = Arc::new(Schema::of_coder(to)?);
+            let adapter = RowAdapter::between(&source, &target, Match::Elements)?;
+            return Ok(Step::Row(source, Box::new(adapter)));
         }
         if name(from) != name(to) || !same_payload(from, to) {
             return Err(Error::descriptor(format!("{from} is not {to}")));
@@ -253,6 +264,10 @@ impl Step {
                 }
                 out.extend_from_slice(&before[..before.len() - input.remaining()]);
                 value.convert(input, at, out, out_at)
+            }
+            Step::Row(schema, adapter) => {
+                let row = DynRow::decode(schema, input, at)?;
+                adapter.apply(row)?.encode(out)
             }
             Step::Timer(key, window) => {
                 key.convert(input, Nesting::Nested, out, Nesting::Nested)?;

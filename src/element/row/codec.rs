@@ -130,21 +130,29 @@ fn walk<'a>(
     Ok(())
 }
 
-/// Names the field that an error happened in, outermost first.
+/// Names the field that an error happened in.
 #[cold]
-pub(super) fn in_field(error: Error, schema: &Schema, field: &Field) -> Error {
-    let message = error.message();
-    let rest = message.strip_prefix("field `");
-    let named = match rest {
-        Some(inner) => format!("field `{}.{inner}", field.name),
-        None => format!("field `{}`: {message}", field.name),
-    };
-    let error = Error::new(error.kind(), named);
-    if schema.null_bits_matter() && rest.is_none() {
-        hint_at_positions(error, schema)
+fn in_field(error: Error, schema: &Schema, field: &Field) -> Error {
+    let innermost = !error.message().starts_with(FIELD);
+    let named = name_field(&error, &field.name);
+    if innermost && schema.null_bits_matter() {
+        hint_at_positions(named, schema)
     } else {
-        error
+        named
     }
+}
+
+const FIELD: &str = "field `";
+
+/// Names the field that an error happened in; fields of fields become a path.
+#[cold]
+pub(super) fn name_field(error: &Error, name: &str) -> Error {
+    let message = error.message();
+    let named = match message.strip_prefix(FIELD) {
+        Some(inner) => format!("{FIELD}{name}.{inner}"),
+        None => format!("{FIELD}{name}`: {message}"),
+    };
+    Error::new(error.kind(), named)
 }
 
 /// Points at the one cause of unreadable rows that nothing in the bytes shows.

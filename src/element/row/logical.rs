@@ -11,6 +11,8 @@ pub(super) mod urn {
     pub(crate) const MILLIS_INSTANT: &str = "beam:logical_type:millis_instant:v1";
     /// Seconds and microseconds.
     pub(crate) const MICROS_INSTANT: &str = "beam:logical_type:micros_instant:v1";
+    /// Seconds, and parts of a second of the precision that the argument gives.
+    pub(crate) const TIMESTAMP: &str = "beam:logical_type:timestamp:v1";
     /// Declared as bytes, written as a scale and the bytes of an integer.
     pub(crate) const DECIMAL: &str = "beam:logical_type:decimal:v1";
     /// Declared as a row of a type byte and bytes, or not at all; written as any value of Python's.

@@ -1,16 +1,24 @@
 //! Rows: records with named, typed fields that every SDK understands (`beam:coder:row:v1`).
 
+mod adapt;
 mod any;
 mod codec;
 mod decimal;
+mod field;
+mod instant;
 mod layout;
 mod logical;
 mod proto;
+mod reader;
+mod row;
 mod schema;
 mod value;
 
+pub use adapt::{Match, RowAdapter};
 pub use decimal::Decimal;
+pub use field::{FieldValue, MapKey};
 pub use layout::RowLayout;
+pub use row::{Row, derived};
 pub use schema::{Field, FieldType, Kind, LogicalType, NullBits, Schema};
 pub use value::{DynRow, Value};
 

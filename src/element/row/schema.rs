@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use super::Value;
 use crate::element::coder::{Coder, urn};
@@ -138,6 +139,18 @@ impl Schema {
             static_encoding: false,
             null_bits: NullBits::default(),
         })
+    }
+
+    /// A schema whose id is derived from its content: programs that are built twice publish the same id.
+    ///
+    /// # Errors
+    /// As [`Schema::new`].
+    pub fn with_content_id(fields: Vec<Field>) -> Result<Self> {
+        /// Namespace of the ids; any fixed number would do.
+        const NAMESPACE: Uuid = Uuid::from_u128(0x6f2d_9d5c_4e1b_5b9e_8a53_0c7b_51f4_22d7);
+        let mut schema = Schema::new("", fields)?;
+        schema.id = Uuid::new_v5(&NAMESPACE, &schema.to_proto()).to_string();
+        Ok(schema)
     }
 
     /// Encodes the values in the order of `positions`, one for each field.

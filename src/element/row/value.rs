@@ -1,5 +1,6 @@
 //! Rows and values whose types only a schema knows.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -68,6 +69,57 @@ impl Value {
             Value::Decimal(_) => "decimal",
         }
     }
+}
+
+impl fmt::Display for Value {
+    /// As in JSON where JSON has it; bytes as `0x…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("null"),
+            Value::Byte(n) => write!(f, "{n}"),
+            Value::Int16(n) => write!(f, "{n}"),
+            Value::Int32(n) => write!(f, "{n}"),
+            Value::Int64(n) => write!(f, "{n}"),
+            Value::Float(x) => write!(f, "{x:?}"),
+            Value::Double(x) => write!(f, "{x:?}"),
+            Value::String(text) => write!(f, "{text:?}"),
+            Value::Boolean(b) => write!(f, "{b}"),
+            Value::Bytes(bytes) => {
+                f.write_str("0x")?;
+                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+            Value::List(values) => {
+                f.write_str("[")?;
+                for (i, value) in values.iter().enumerate() {
+                    write!(f, "{}{value}", comma(i))?;
+                }
+                f.write_str("]")
+            }
+            Value::Map(entries) => {
+                f.write_str("{")?;
+                for (i, (key, value)) in entries.iter().enumerate() {
+                    write!(f, "{}{key}: {value}", comma(i))?;
+                }
+                f.write_str("}")
+            }
+            Value::Row(row) => write!(f, "{row}"),
+            Value::Decimal(decimal) => write!(f, "{decimal}"),
+        }
+    }
+}
+
+impl fmt::Display for DynRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (i, (field, value)) in self.iter().enumerate() {
+            write!(f, "{}{:?}: {value}", comma(i), field.name)?;
+        }
+        f.write_str("}")
+    }
+}
+
+fn comma(index: usize) -> &'static str {
+    if index == 0 { "" } else { ", " }
 }
 
 macro_rules! from_plain {
