@@ -1,0 +1,63 @@
+"""Counts words in a Python pipeline whose words come from Rust.
+
+Start `ferrobeam serve 8097`, then
+
+    python wordcount.py --service localhost:8097
+
+Options that this program does not know go to Beam: `--runner=...`, `--job_endpoint=...`.
+"""
+
+import argparse
+import logging
+import pathlib
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms.external_transform_provider import ExternalTransformProvider
+
+TEXT = pathlib.Path(__file__).parent.parent / "data" / "lighthouse.txt"
+
+
+def parse(args=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--service", required=True, help="host:port of the ferrobeam service")
+    parser.add_argument("--input", type=pathlib.Path, default=TEXT, help="a text file")
+    parser.add_argument("--top", type=int, default=20, help="how many words are printed")
+    return parser.parse_known_args(args)
+
+
+def print_row(row):
+    # One write: workers of a parallel runner share the terminal.
+    print(f"{row.count:5} {row.word}\n", end="", flush=True)
+
+
+def main():
+    args, beam_args = parse()
+    # The classes of the Rust transforms, made from what the service publishes.
+    rust = ExternalTransformProvider(args.service)
+    lines = args.input.read_text(encoding="utf-8").splitlines()
+
+    pipeline = beam.Pipeline(options=PipelineOptions(beam_args))
+    (
+        pipeline
+        | "Lines" >> beam.Create(lines)
+        | "Rows" >> beam.Map(lambda line: beam.Row(line=line)).with_output_types(beam.row_type.RowTypeConstraint.from_fields([("line", str)]))
+        | "Split" >> rust.RustSplitWords()
+        | "Count" >> rust.RustCountWords()
+        | "Top" >> beam.combiners.Top.Of(args.top, key=lambda row: (row.count, row.word))
+        | "Each" >> beam.FlatMap(lambda rows: rows)
+        | "Print" >> beam.Map(print_row)
+    )
+    result = pipeline.run()
+    result.wait_until_finish()
+
+    print()
+    for counter in result.metrics().query()["counters"]:
+        name = counter.key.metric.name
+        print(f"{name}={counter.result}")
+
+
+if __name__ == "__main__":
+    # Beam warns of every optional package that is not installed.
+    logging.getLogger().setLevel(logging.ERROR)
+    main()
