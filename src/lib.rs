@@ -4,6 +4,7 @@ pub mod dofn;
 pub mod element;
 mod error;
 pub mod exec;
+pub mod harness;
 pub mod model;
 pub mod prelude;
 pub mod window;

@@ -82,7 +82,10 @@ fn alike(a: &Coder, b: &Coder) -> bool {
     name(a) == name(b)
         && same_payload(a, b)
         && a.components.len() == b.components.len()
-        && a.components.iter().zip(&b.components).all(|(a, b)| alike(a, b))
+        && a.components
+            .iter()
+            .zip(&b.components)
+            .all(|(a, b)| alike(a, b))
 }
 
 /// The URN, with one name for both iterables.
@@ -182,7 +185,11 @@ impl Step {
                 let bytes = take_bytes(input, at)?;
                 let mut content = input.part(bytes);
                 relocate(layout, &mut content, Nesting::Nested, out, out_at)?;
-                if content.is_empty() { Ok(()) } else { Err(left_over(content.remaining(), bytes.len())) }
+                if content.is_empty() {
+                    Ok(())
+                } else {
+                    Err(left_over(content.remaining(), bytes.len()))
+                }
             }
             Step::Opaque(_) if at == Nesting::Outer => {
                 out.extend_from_slice(input.take_rest());
@@ -204,7 +211,11 @@ impl Step {
                 let bytes = input.take(length)?;
                 let mut content = input.part(bytes);
                 inner.convert(&mut content, Nesting::Outer, out, out_at)?;
-                if content.is_empty() { Ok(()) } else { Err(left_over(content.remaining(), length)) }
+                if content.is_empty() {
+                    Ok(())
+                } else {
+                    Err(left_over(content.remaining(), length))
+                }
             }
             Step::Parts(parts) => {
                 let Some((last, first)) = parts.split_last() else {
@@ -285,7 +296,9 @@ fn take_bytes<'a>(input: &mut Input<'a>, at: Nesting) -> Result<&'a [u8]> {
 
 #[cold]
 fn left_over(bytes: usize, of: usize) -> Error {
-    Error::decode(format!("{bytes} bytes are left over after a value in {of} bytes"))
+    Error::decode(format!(
+        "{bytes} bytes are left over after a value in {of} bytes"
+    ))
 }
 
 /// Copies one value as it is.
@@ -572,12 +585,26 @@ mod tests {
         let foreign = || Coder::custom("other:sdk", "");
         let wire = Coder::kv(prefixed(foreign()), varint());
         let own = Coder::kv(raw(), varint());
-        round_trip(&wire, b"\x03abc\x07", NESTED, &own, b"\x04\x03abc\x07", NESTED);
+        round_trip(
+            &wire,
+            b"\x03abc\x07",
+            NESTED,
+            &own,
+            b"\x04\x03abc\x07",
+            NESTED,
+        );
         round_trip(&bytes(), b"abc", OUTER, &raw(), b"\x03abc", OUTER);
         round_trip(&bytes(), b"abc", OUTER, &raw(), b"\x04\x03abc", NESTED);
         let list = Coder::iterable(varint());
         let raws = Coder::iterable(raw());
-        round_trip(&list, b"\0\0\0\x02\x01\x02", NESTED, &raws, b"\0\0\0\x02\x01\x01\x01\x02", NESTED);
+        round_trip(
+            &list,
+            b"\0\0\0\x02\x01\x02",
+            NESTED,
+            &raws,
+            b"\0\0\0\x02\x01\x01\x01\x02",
+            NESTED,
+        );
     }
 
     #[test]
