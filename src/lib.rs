@@ -5,6 +5,7 @@ pub mod element;
 mod error;
 pub mod model;
 pub mod prelude;
+pub mod testing;
 pub mod window;
 
 pub use beam_derive::{CombineFn, DoFn, Ports};

@@ -196,7 +196,7 @@ impl<'a> Companion<'a> {
             quote!(#default #(#docs)* #vis #field: #ty,)
         });
         let names: Vec<_> = self.fields.iter().map(|(port, _)| port.field).collect();
-        let tags = self.fields.iter().map(|(port, _)| &port.tag);
+        let labels = names.iter().map(|field| field.unraw().to_string());
         let (params, arguments, bounds) = self.generics.split_for_impl();
         let mut printable = self.generics.clone();
         let printable_bounds = &mut printable.make_where_clause().predicates;
@@ -214,7 +214,7 @@ impl<'a> Companion<'a> {
             #[automatically_derived]
             impl #params ::core::fmt::Debug for #ident #arguments #printable_bounds {
                 fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                    f.debug_struct(#title) #(.field(#tags, &self.#names))* .finish()
+                    f.debug_struct(#title) #(.field(#labels, &self.#names))* .finish()
                 }
             }
         }
