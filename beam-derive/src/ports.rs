@@ -70,6 +70,12 @@ fn ports(input: &DeriveInput) -> Result<Vec<Port<'_>>> {
         .iter()
         .map(|field| {
             let ident = field.ident.as_ref().expect("the fields are named");
+            if is_plain_data(&field.ty) {
+                return Err(Error::new(
+                    field.ty.span(),
+                    format!("`{ident}` is not a port: plain data belongs in the DoFn itself"),
+                ));
+            }
             let tag = port_name(&field.attrs)?
                 .unwrap_or_else(|| LitStr::new(&ident.unraw().to_string(), ident.span()));
             if !tags.insert(tag.value()) {
@@ -93,9 +99,54 @@ fn ports(input: &DeriveInput) -> Result<Vec<Port<'_>>> {
         .collect()
 }
 
+/// Whether no crate can make this type a port. The trait bounds say so too, but not at the field.
+fn is_plain_data(ty: &Type) -> bool {
+    let path = match bare(ty) {
+        Type::Path(path) => path,
+        Type::Macro(_) => return false,
+        _ => return true,
+    };
+    path.path.segments.last().is_some_and(|last| {
+        matches!(
+            last.ident.to_string().as_str(),
+            "bool"
+                | "char"
+                | "i8"
+                | "i16"
+                | "i32"
+                | "i64"
+                | "i128"
+                | "isize"
+                | "u8"
+                | "u16"
+                | "u32"
+                | "u64"
+                | "u128"
+                | "usize"
+                | "f32"
+                | "f64"
+                | "String"
+                | "Vec"
+                | "Option"
+                | "PhantomData"
+        )
+    })
+}
+
+/// The type without the invisible brackets that macros put around it.
+fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        _ => ty,
+    }
+}
+
 /// The `T` of an `Out<T>` or `Side<T>`.
 fn shown(ty: &Type) -> Option<(Kind, &Type)> {
-    let Type::Path(path) = ty else { return None };
+    let Type::Path(path) = bare(ty) else {
+        return None;
+    };
     let last = path.path.segments.last()?;
     let kind = match last.ident.to_string().as_str() {
         "Out" => Kind::Output,

@@ -55,7 +55,8 @@ use crate::element::{Element, Kv};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a CombineFn",
     label = "this type cannot combine values",
-    note = "implement `CombineFn`; or `Merge` where values are their own accumulators, and use `Plain<{Self}>`"
+    note = "`#[derive(CombineFn)]` only names it; write `impl CombineFn` to say how",
+    note = "where values are their own accumulators, `impl Merge` is enough: then use `Plain<{Self}>`"
 )]
 pub trait CombineFn: Send + 'static {
     /// The values that are combined.

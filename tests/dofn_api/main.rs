@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod closures;
+mod hygiene;
 mod life;
+mod own_port;
 mod ports;
 mod sides;
 mod time;
