@@ -3,6 +3,7 @@
 pub mod dofn;
 pub mod element;
 mod error;
+pub mod exec;
 pub mod model;
 pub mod prelude;
 pub mod testing;

@@ -446,7 +446,7 @@ impl<T: Element> Element for Iter<T> {
 }
 
 #[cold]
-fn negative_count(count: i64) -> Error {
+pub(super) fn negative_count(count: i64) -> Error {
     Error::decode(format!(
         "an iterable has the count {count}; only -1 may be negative"
     ))

@@ -27,8 +27,10 @@ pub enum Layout {
     IntervalWindow,
     /// Timestamp, windows, pane, value.
     Windowed(Box<Layout>, Box<Layout>),
+    /// Key, tag, windows, and if it sets a timer: two timestamps and a pane. The parts are key and window.
+    Timer(Box<Layout>, Box<Layout>),
     /// A row of a schema.
-    Row(super::row_layout::RowLayout),
+    Row(super::row::RowLayout),
 }
 
 impl Layout {
@@ -53,8 +55,9 @@ impl Layout {
             urn::ITERABLE | urn::STATE_BACKED_ITERABLE => Layout::Iterable(part(0)?),
             urn::CUSTOM_WINDOW => Layout::NestedParts(vec![Layout::Fixed(8), *part(0)?]),
             urn::WINDOWED_VALUE => Layout::Windowed(part(0)?, part(1)?),
+            urn::TIMER => Layout::Timer(part(0)?, part(1)?),
             urn::PARAM_WINDOWED_VALUE => *part(0)?,
-            urn::ROW => Layout::Row(super::row_layout::RowLayout::of(coder)?),
+            urn::ROW => Layout::Row(super::row::RowLayout::of(coder)?),
             _ => {
                 return Err(Error::descriptor(format!(
                     "the coder {} is unknown to this worker and not length-prefixed, so its values have no visible end; \
@@ -117,23 +120,45 @@ impl Layout {
                 input.varint().map(drop)
             }
             Layout::Windowed(value, window) => {
-                input.array::<8>()?;
-                let windows = u32::from_be_bytes(input.array::<4>()?);
-                for _ in 0..windows {
-                    let before = input.remaining();
-                    window.skip(input, Nesting::Nested)?;
-                    if before == input.remaining() {
-                        break;
-                    }
-                }
-                let (_, has_metadata) = super::Pane::decode(input)?;
-                if has_metadata {
-                    let length = input.length()?;
-                    input.take(length)?;
-                }
+                Layout::skip_header(window, input)?;
                 value.skip(input, at)
             }
-            Layout::Row(row) => row.skip(input),
+            Layout::Timer(key, window) => {
+                key.skip(input, Nesting::Nested)?;
+                let tag = input.length()?;
+                input.take(tag)?;
+                super::iterable::skip_with(input, |input| window.skip(input, Nesting::Nested))?;
+                match input.byte()? {
+                    0 => {
+                        input.array::<16>()?;
+                        super::Pane::decode(input).map(drop)
+                    }
+                    1 => Ok(()),
+                    byte => Err(Error::decode(format!(
+                        "the clear bit of a timer is {byte}, not 0 or 1"
+                    ))),
+                }
+            }
+            Layout::Row(row) => row.skip(input, at),
         }
+    }
+
+    /// Steps over what stands before the value of a windowed value.
+    pub(super) fn skip_header(window: &Layout, input: &mut Input<'_>) -> Result<()> {
+        input.array::<8>()?;
+        let windows = u32::from_be_bytes(input.array::<4>()?);
+        for _ in 0..windows {
+            let before = input.remaining();
+            window.skip(input, Nesting::Nested)?;
+            if before == input.remaining() {
+                break;
+            }
+        }
+        let (_, has_metadata) = super::Pane::decode(input)?;
+        if has_metadata {
+            let length = input.length()?;
+            input.take(length)?;
+        }
+        Ok(())
     }
 }

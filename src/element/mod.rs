@@ -9,9 +9,10 @@ mod iterable;
 mod kv;
 mod layout;
 mod pane;
-mod row_layout;
+pub mod row;
 mod standard;
 mod time;
+mod transcode;
 
 pub use coder::Coder;
 pub use header::{ElementMetadata, Header, WindowBytes, WindowCoding};
@@ -20,8 +21,10 @@ pub use iterable::{Iter, Page, PagedReader, Pages, Values};
 pub use kv::{Keyed, Kv, KvVisitor};
 pub use layout::Layout;
 pub use pane::{Pane, Timing};
-pub use standard::{RAW_CODER, Raw};
+pub use row::{DynRow, Schema, Value};
+pub use standard::{NotAByte, RAW_CODER, Raw};
 pub use time::Timestamp;
+pub use transcode::Transcoder;
 
 use crate::error::Result;
 

@@ -1,0 +1,358 @@
+//! Writes `src/urns.rs` from the options of enum values.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, EnumDescriptor, EnumValueDescriptor, ExtensionDescriptor, Value,
+};
+
+use crate::protos::PACKAGE_PREFIX;
+
+/// A module of `src/urns.rs`.
+struct Module {
+    name: &'static str,
+    doc: &'static str,
+    /// The enums whose values become its constants, without [`PACKAGE_PREFIX`].
+    enums: &'static [&'static str],
+}
+
+const MODULES: &[Module] = &[
+    Module {
+        name: "annotations",
+        doc: "Keys of `PTransform.annotations`.",
+        enums: &["pipeline.v1.Annotations.Enum"],
+    },
+    Module {
+        name: "artifact_roles",
+        doc: "Values of `ArtifactInformation.role_urn`.",
+        enums: &["pipeline.v1.StandardArtifacts.Roles"],
+    },
+    Module {
+        name: "artifact_types",
+        doc: "Values of `ArtifactInformation.type_urn`.",
+        enums: &["pipeline.v1.StandardArtifacts.Types"],
+    },
+    Module {
+        name: "coders",
+        doc: "Formats that all SDKs share, URNs of `Coder.spec`.",
+        enums: &["pipeline.v1.StandardCoders.Enum"],
+    },
+    Module {
+        name: "constants",
+        doc: "Values that have no message.",
+        enums: &[
+            "job_management.v1.CommitManifestResponse.Constants",
+            "pipeline.v1.BeamConstants.Constants",
+        ],
+    },
+    Module {
+        name: "display_data",
+        doc: "Values of `DisplayData.urn`.",
+        enums: &["pipeline.v1.StandardDisplayData.DisplayData"],
+    },
+    Module {
+        name: "environments",
+        doc: "Values of `Environment.urn`.",
+        enums: &["pipeline.v1.StandardEnvironments.Environments"],
+    },
+    Module {
+        name: "expansion_methods",
+        doc: "General ways to name a transform to an expansion service.",
+        enums: &["pipeline.v1.ExpansionMethods.Enum"],
+    },
+    Module {
+        name: "logical_types",
+        doc: "Logical types that all SDKs share, values of `LogicalType.urn`.",
+        enums: &["pipeline.v1.LogicalTypes.Enum"],
+    },
+    Module {
+        name: "managed_transforms",
+        doc: "Identifiers of schema transforms that runners may upgrade on their own.",
+        enums: &["pipeline.v1.ManagedTransforms.Urns"],
+    },
+    Module {
+        name: "monitoring_info_labels",
+        doc: "Keys of `MonitoringInfo.labels`.",
+        enums: &["pipeline.v1.MonitoringInfo.MonitoringInfoLabels"],
+    },
+    Module {
+        name: "monitoring_info_types",
+        doc: "Payload formats, values of `MonitoringInfo.type`.",
+        enums: &["pipeline.v1.MonitoringInfoTypeUrns.Enum"],
+    },
+    Module {
+        name: "monitoring_infos",
+        doc: "Metrics that all SDKs share.",
+        enums: &["pipeline.v1.MonitoringInfoSpecs.Enum"],
+    },
+    Module {
+        name: "protocols",
+        doc: "What an SDK may promise in `Environment.capabilities`.",
+        enums: &["pipeline.v1.StandardProtocols.Enum"],
+    },
+    Module {
+        name: "requirements",
+        doc: "Values of `Pipeline.requirements`.",
+        enums: &["pipeline.v1.StandardRequirements.Enum"],
+    },
+    Module {
+        name: "resource_hints",
+        doc: "Keys of `Environment.resource_hints`.",
+        enums: &["pipeline.v1.StandardResourceHints.Enum"],
+    },
+    Module {
+        name: "runner_protocols",
+        doc: "What a runner may promise in `ProvisionInfo.runner_capabilities`.",
+        enums: &["pipeline.v1.StandardRunnerProtocols.Enum"],
+    },
+    Module {
+        name: "side_inputs",
+        doc: "URNs of `SideInput.access_pattern`.",
+        enums: &["pipeline.v1.StandardSideInputTypes.Enum"],
+    },
+    Module {
+        name: "transforms",
+        doc: "URNs of `PTransform.spec`.",
+        enums: &[
+            "fn_execution.v1.FnApiTransforms.Runner",
+            "pipeline.v1.StandardPTransforms.CombineComponents",
+            "pipeline.v1.StandardPTransforms.Composites",
+            "pipeline.v1.StandardPTransforms.DeprecatedPrimitives",
+            "pipeline.v1.StandardPTransforms.GroupIntoBatchesComponents",
+            "pipeline.v1.StandardPTransforms.Primitives",
+            "pipeline.v1.StandardPTransforms.SplittableParDoComponents",
+        ],
+    },
+    Module {
+        name: "user_states",
+        doc: "URNs of `StateSpec.protocol`.",
+        enums: &["pipeline.v1.StandardUserStateTypes.Enum"],
+    },
+    Module {
+        name: "window_fns",
+        doc: "Window functions that all SDKs and runners share, URNs of `WindowingStrategy.window_fn`.",
+        enums: &[
+            "pipeline.v1.FixedWindowsPayload.Enum",
+            "pipeline.v1.GlobalWindowsPayload.Enum",
+            "pipeline.v1.SessionWindowsPayload.Enum",
+            "pipeline.v1.SlidingWindowsPayload.Enum",
+        ],
+    },
+];
+
+/// The first lines of the file, and the one type it needs.
+const HEADER: &str = r#"// @generated by tests/bootstrap.rs from the enum options in proto/. Do not edit.
+
+//! Names and constants that the protocols fix outside of messages, one module per kind.
+
+/// What a `MonitoringInfo` of one kind looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MonitoringInfoSpec {
+    /// The kind.
+    pub urn: &'static str,
+    /// The format of the payload, one of [`monitoring_info_types`].
+    pub type_urn: &'static str,
+    /// The labels it has to carry, of [`monitoring_info_labels`].
+    pub required_labels: &'static [&'static str],
+}
+"#;
+
+/// The text of `src/urns.rs`.
+///
+/// # Panics
+///
+/// When [`MODULES`] does not name exactly the enums that hold constants.
+pub(crate) fn render(pool: &DescriptorPool) -> String {
+    let options = Options::of(pool);
+    let mut constants: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for descriptor in pool.all_enums() {
+        let name = descriptor.full_name().trim_start_matches(PACKAGE_PREFIX);
+        let of_enum: Vec<String> = descriptor
+            .values()
+            .filter_map(|value| constant(&options, &value))
+            .collect();
+        if !of_enum.is_empty() {
+            constants.insert(name.to_owned(), of_enum);
+        }
+    }
+    let mut text = HEADER.to_owned();
+    for module in MODULES {
+        let of_module: Vec<String> = module
+            .enums
+            .iter()
+            .flat_map(|name| match constants.remove(*name) {
+                Some(of_enum) => of_enum,
+                None => panic!("MODULES names {name}, which holds no constants"),
+            })
+            .collect();
+        text.push('\n');
+        doc(&mut text, "", module.doc);
+        writeln!(text, "pub mod {} {{", module.name).unwrap();
+        if of_module.iter().any(|c| c.contains(": MonitoringInfoSpec")) {
+            text.push_str("    use super::MonitoringInfoSpec;\n\n");
+        }
+        text.push_str(&of_module.join("\n"));
+        text.push_str("}\n");
+    }
+    let left: Vec<&String> = constants.keys().collect();
+    assert!(
+        left.is_empty(),
+        "MODULES lacks {left:?}, which hold constants"
+    );
+    text
+}
+
+/// The options that make an enum value a constant.
+struct Options {
+    beam_urn: ExtensionDescriptor,
+    beam_constant: ExtensionDescriptor,
+    label_props: ExtensionDescriptor,
+    monitoring_info_spec: ExtensionDescriptor,
+}
+
+impl Options {
+    fn of(pool: &DescriptorPool) -> Self {
+        let extension = |name: &str| {
+            pool.get_extension_by_name(&format!("{PACKAGE_PREFIX}pipeline.v1.{name}"))
+                .unwrap()
+        };
+        Self {
+            beam_urn: extension("beam_urn"),
+            beam_constant: extension("beam_constant"),
+            label_props: extension("label_props"),
+            monitoring_info_spec: extension("monitoring_info_spec"),
+        }
+    }
+}
+
+/// The declaration of the constant that an enum value stands for, if it stands for one. Its
+/// documentation is the comment in the `.proto` text, or else the value.
+fn constant(options: &Options, value: &EnumValueDescriptor) -> Option<String> {
+    let set = value.options();
+    let get = |option: &ExtensionDescriptor| {
+        set.has_extension(option)
+            .then(|| set.get_extension(option).into_owned())
+    };
+    let (meaning, declaration) = if let Some(urn) = get(&options.beam_urn) {
+        text_constant(value, urn.as_str().unwrap())
+    } else if let Some(label) = get(&options.label_props) {
+        text_constant(value, &field(label.as_message().unwrap(), "name"))
+    } else if let Some(text) = get(&options.beam_constant) {
+        match text.as_str().unwrap() {
+            text if text.parse::<i64>().is_ok() => (
+                format!("`{text}`"),
+                format!("pub const {}: i64 = {};", value.name(), grouped(text)),
+            ),
+            text => text_constant(value, text),
+        }
+    } else {
+        spec_constant(
+            value,
+            get(&options.monitoring_info_spec)?.as_message().unwrap(),
+        )
+    };
+    let mut text = String::new();
+    doc(&mut text, "    ", &comment(value).unwrap_or(meaning));
+    for line in declaration.lines() {
+        writeln!(text, "    {line}").unwrap();
+    }
+    Some(text)
+}
+
+fn text_constant(value: &EnumValueDescriptor, text: &str) -> (String, String) {
+    let start = format!("pub const {}: &str =", name(value));
+    // Where rustfmt breaks the line.
+    let gap = if start.len() + text.len() + 8 > 100 {
+        "\n    "
+    } else {
+        " "
+    };
+    (format!("`{text}`"), format!("{start}{gap}\"{text}\";"))
+}
+
+fn spec_constant(value: &EnumValueDescriptor, spec: &DynamicMessage) -> (String, String) {
+    let labels: Vec<String> = spec
+        .get_field_by_name("required_labels")
+        .unwrap()
+        .as_list()
+        .unwrap()
+        .iter()
+        .map(|label| format!("{:?}", label.as_str().unwrap()))
+        .collect();
+    let urn = field(spec, "urn");
+    let declaration = format!(
+        "pub const {}: MonitoringInfoSpec = MonitoringInfoSpec {{\n    urn: {urn:?},\n    type_urn: {:?},\n    required_labels: &[{}],\n}};",
+        value.name(),
+        field(spec, "type"),
+        labels.join(", "),
+    );
+    (format!("`{urn}`"), declaration)
+}
+
+/// The value's own name, or its message's where the enum exists for one value only.
+fn name(value: &EnumValueDescriptor) -> String {
+    if value.name() != "PROPERTIES" {
+        return value.name().to_owned();
+    }
+    let parent = value.parent_enum().parent_message().unwrap();
+    let mut name = String::new();
+    for character in parent.name().trim_end_matches("Payload").chars() {
+        if character.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(character.to_ascii_uppercase());
+    }
+    name
+}
+
+fn field(message: &DynamicMessage, name: &str) -> String {
+    match message.get_field_by_name(name).as_deref() {
+        Some(Value::String(text)) => text.clone(),
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+/// A decimal number with a `_` between thousands.
+fn grouped(number: &str) -> String {
+    let (sign, digits) = match number.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", number),
+    };
+    let mut text = sign.to_owned();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push('_');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The comment above the value in the `.proto` text.
+fn comment(value: &EnumValueDescriptor) -> Option<String> {
+    let parent: EnumDescriptor = value.parent_enum().clone();
+    let file = parent.parent_file();
+    let locations = &file
+        .file_descriptor_proto()
+        .source_code_info
+        .as_ref()?
+        .location;
+    let location = locations.iter().find(|l| l.path == value.path())?;
+    let words: Vec<&str> = location.leading_comments().split_whitespace().collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// Appends a doc comment, wrapped at 100 columns.
+fn doc(text: &mut String, indent: &str, words: &str) {
+    let mut line = format!("{indent}///");
+    for word in words.split(' ') {
+        if line.len() + 1 + word.len() > 100 {
+            writeln!(text, "{line}").unwrap();
+            line = format!("{indent}///");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    writeln!(text, "{line}").unwrap();
+}

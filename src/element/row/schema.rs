@@ -1,0 +1,471 @@
+//! Schemas: the names and types of a row's fields, and how its bytes are laid out.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Value;
+use crate::element::coder::{Coder, urn};
+use crate::error::{Error, Result};
+
+/// The schema option whose rows have neither a field count nor a null bitmap.
+pub(super) const STATIC_ENCODING: &str = "beam:option:row:static_encoding";
+
+/// The names and types of a row's fields.
+///
+/// A `Schema` has been checked: its encoding positions are distinct, and every value of it has at least one byte, so
+/// that the bytes at hand bound the number of values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schema {
+    id: String,
+    fields: Vec<Field>,
+    /// Declared indices in the order of encoding; absent where that is the declared order.
+    order: Option<Vec<usize>>,
+    /// How many values a row must have so that no field is missing that must not be null.
+    required: usize,
+    static_encoding: bool,
+    null_bits: NullBits,
+}
+
+/// One field of a [`Schema`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// Its name, unique within the schema.
+    pub name: Cow<'static, str>,
+    /// What it means, for people.
+    pub description: Cow<'static, str>,
+    /// The type of its values.
+    pub field_type: FieldType,
+}
+
+/// The type of a field, or of the values in a container.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldType {
+    /// What the values are.
+    pub kind: Kind,
+    /// Whether there may be none.
+    pub nullable: bool,
+}
+
+/// What a value is, apart from whether it may be null.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// Eight bits; signed in Java, unsigned in Python.
+    Byte,
+    /// A 16-bit integer.
+    Int16,
+    /// A 32-bit integer.
+    Int32,
+    /// A 64-bit integer.
+    Int64,
+    /// A single-precision number.
+    Float,
+    /// A double-precision number.
+    Double,
+    /// UTF-8 text.
+    String,
+    /// True or false.
+    Boolean,
+    /// Any bytes.
+    Bytes,
+    /// A list.
+    Array(Box<FieldType>),
+    /// A list whose length its writer may not have known.
+    Iterable(Box<FieldType>),
+    /// Keys and values.
+    Map(Box<FieldType>, Box<FieldType>),
+    /// A row in a row.
+    Row(Arc<Schema>),
+    /// A type with a meaning beyond its representation.
+    Logical(Box<LogicalType>),
+}
+
+/// A type with a meaning of its own. Its values are encoded as those of the representation, with the exceptions that
+/// [`Value`] lists.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogicalType {
+    /// Names the meaning.
+    pub urn: Cow<'static, str>,
+    /// Parameters that only the SDK that declared it understands.
+    pub payload: Bytes,
+    /// What its values are encoded as. Python's `any` may lack it.
+    pub representation: Option<FieldType>,
+    /// A length or precision, with its type. Only arguments of atomic types are kept.
+    pub argument: Option<(FieldType, Value)>,
+}
+
+/// Which bit of the null bitmap belongs to a field, where encoding positions differ from the declared order.
+///
+/// Java's rows and Python's rows disagree here, and nothing in the bytes tells which SDK wrote them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum NullBits {
+    /// Bits are numbered as values are encoded: Java since 2.60.
+    #[default]
+    EncodingPosition,
+    /// Bits are numbered as fields are declared: Python, TypeScript.
+    DeclaredIndex,
+}
+
+impl Schema {
+    /// A schema whose values are encoded in the declared order.
+    ///
+    /// # Errors
+    /// A field name that occurs twice.
+    pub fn new(id: impl Into<String>, fields: Vec<Field>) -> Result<Self> {
+        let id = id.into();
+        let mut names = HashSet::with_capacity(fields.len());
+        for field in &fields {
+            if !names.insert(field.name.as_ref()) {
+                return Err(Error::descriptor(format!(
+                    "schema {id} has two fields called `{}`",
+                    field.name
+                )));
+            }
+        }
+        let nullable = |field: &Field| field.field_type.nullable;
+        let required = fields
+            .iter()
+            .rposition(|f| !nullable(f))
+            .map_or(0, |i| i + 1);
+        Ok(Schema {
+            id,
+            fields,
+            order: None,
+            required,
+            static_encoding: false,
+            null_bits: NullBits::default(),
+        })
+    }
+
+    /// Encodes the values in the order of `positions`, one for each field.
+    ///
+    /// # Errors
+    /// Fields that share a position, or a number of positions that differs from that of the fields.
+    pub fn with_encoding_positions(mut self, positions: &[i32]) -> Result<Self> {
+        if positions.len() != self.fields.len() {
+            return Err(Error::descriptor(format!(
+                "schema {} has {} fields but {} encoding positions",
+                self.id,
+                self.fields.len(),
+                positions.len()
+            )));
+        }
+        let mut order: Vec<usize> = (0..positions.len()).collect();
+        order.sort_by_key(|&i| positions[i]);
+        for pair in order.windows(2) {
+            if positions[pair[0]] == positions[pair[1]] {
+                return Err(Error::descriptor(format!(
+                    "fields `{}` and `{}` of schema {} share the encoding position {}; give each field its own",
+                    self.fields[pair[0]].name,
+                    self.fields[pair[1]].name,
+                    self.id,
+                    positions[pair[0]]
+                )));
+            }
+        }
+        let nullable = |&i: &usize| self.fields[i].field_type.nullable;
+        self.required = order
+            .iter()
+            .rposition(|i| !nullable(i))
+            .map_or(0, |rank| rank + 1);
+        self.order = (!order.is_sorted()).then_some(order);
+        Ok(self)
+    }
+
+    /// Leaves out the field count and the null bitmap (option `beam:option:row:static_encoding`).
+    ///
+    /// # Errors
+    /// A nullable field, or no field at all.
+    pub fn with_static_encoding(mut self) -> Result<Self> {
+        if let Some(field) = self.fields.iter().find(|f| f.field_type.nullable) {
+            return Err(Error::descriptor(format!(
+                "field `{}` of schema {} is nullable, which {STATIC_ENCODING} has no room for; drop one of them",
+                field.name, self.id
+            )));
+        }
+        if self.fields.is_empty() {
+            return Err(Error::descriptor(format!(
+                "schema {} has no field and {STATIC_ENCODING}, so its rows have no bytes; give it a field",
+                self.id
+            )));
+        }
+        self.static_encoding = true;
+        Ok(self)
+    }
+
+    /// Chooses how null bits are numbered, here and in the rows within.
+    #[must_use]
+    pub fn with_null_bits(mut self, null_bits: NullBits) -> Self {
+        fn renumber(field_type: &mut FieldType, null_bits: NullBits) {
+            match &mut field_type.kind {
+                Kind::Array(element) | Kind::Iterable(element) => renumber(element, null_bits),
+                Kind::Map(key, value) => {
+                    renumber(key, null_bits);
+                    renumber(value, null_bits);
+                }
+                Kind::Row(schema) => {
+                    *schema = Arc::new(Schema::clone(schema).with_null_bits(null_bits));
+                }
+                Kind::Logical(logical) => {
+                    if let Some(representation) = &mut logical.representation {
+                        renumber(representation, null_bits);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.null_bits = null_bits;
+        for field in &mut self.fields {
+            renumber(&mut field.field_type, null_bits);
+        }
+        self
+    }
+
+    /// The id that its author gave it. Ids are not unique: never look a schema up by it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The fields as declared.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The declared index of the field called exactly `name`.
+    pub fn index_of(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|f| f.name == name)
+    }
+
+    /// Whether rows have neither a field count nor a null bitmap.
+    pub fn has_static_encoding(&self) -> bool {
+        self.static_encoding
+    }
+
+    /// Whether values are encoded in another order than the declared one.
+    pub fn is_permuted(&self) -> bool {
+        self.order.is_some()
+    }
+
+    /// Whether [`NullBits`] matters, here or in the rows within: worth a line in the log.
+    pub fn null_bits_matter(&self) -> bool {
+        let own = self.is_permuted() && self.fields.iter().any(|f| f.field_type.nullable);
+        own || self
+            .fields
+            .iter()
+            .any(|f| f.field_type.any_schema(&mut Schema::null_bits_matter))
+    }
+
+    /// How null bits are numbered.
+    pub fn null_bits(&self) -> NullBits {
+        self.null_bits
+    }
+
+    /// The name of a field whose equal values may differ in their bytes (floats, maps), so that rows with it make
+    /// unreliable keys.
+    pub fn unstable_field(&self) -> Option<&str> {
+        self.fields
+            .iter()
+            .find(|f| f.field_type.is_unstable())
+            .map(|f| f.name.as_ref())
+    }
+
+    /// Whether rows of both have the same field names and types in the same order, and so the same bytes.
+    pub fn same_rows(&self, other: &Schema) -> bool {
+        let same = |(a, b): (&Field, &Field)| a.name == b.name && a.field_type.same(&b.field_type);
+        self.fields.len() == other.fields.len()
+            && self.order == other.order
+            && self.static_encoding == other.static_encoding
+            && self.null_bits == other.null_bits
+            && self.fields.iter().zip(&other.fields).all(same)
+    }
+
+    /// The schema of a row coder.
+    ///
+    /// # Errors
+    /// Another coder, or a payload that breaks the rules of schemas.
+    pub fn of_coder(coder: &Coder) -> Result<Self> {
+        if !coder.is(urn::ROW) {
+            return Err(Error::descriptor(format!(
+                "{coder} is not a row coder and has no schema"
+            )));
+        }
+        Schema::from_proto(&coder.payload)
+    }
+
+    /// The coder of its rows.
+    pub fn coder(&self) -> Coder {
+        Coder {
+            urn: Cow::Borrowed(urn::ROW),
+            payload: self.to_proto().into(),
+            components: Vec::new(),
+        }
+    }
+
+    /// The declared index of the field that is encoded at `rank`.
+    #[inline]
+    pub(super) fn encoded_at(&self, rank: usize) -> usize {
+        self.order.as_ref().map_or(rank, |order| order[rank])
+    }
+
+    /// How many values a row must have at least.
+    #[inline]
+    pub(super) fn required(&self) -> usize {
+        self.required
+    }
+
+    /// The null bit of the field that is declared at `index` and encoded at `rank`.
+    #[inline]
+    pub(super) fn null_bit(&self, index: usize, rank: usize) -> usize {
+        match self.null_bits {
+            NullBits::EncodingPosition => rank,
+            NullBits::DeclaredIndex => index,
+        }
+    }
+}
+
+impl fmt::Display for Schema {
+    /// Short form for errors: `row<name: string, count: int64?>`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("row<")?;
+        for (i, field) in self.fields.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{}: {}", field.name, field.field_type)?;
+        }
+        f.write_str(">")
+    }
+}
+
+impl Field {
+    /// A field without description.
+    pub fn new(name: impl Into<Cow<'static, str>>, field_type: impl Into<FieldType>) -> Self {
+        Field {
+            name: name.into(),
+            description: Cow::Borrowed(""),
+            field_type: field_type.into(),
+        }
+    }
+
+    /// Says what it means.
+    #[must_use]
+    pub fn described(mut self, description: impl Into<Cow<'static, str>>) -> Self {
+        self.description = description.into();
+        self
+    }
+}
+
+impl From<Kind> for FieldType {
+    fn from(kind: Kind) -> Self {
+        FieldType {
+            kind,
+            nullable: false,
+        }
+    }
+}
+
+impl FieldType {
+    /// An array of `element`.
+    pub fn array(element: impl Into<FieldType>) -> Self {
+        Kind::Array(Box::new(element.into())).into()
+    }
+
+    /// A map from `key` to `value`.
+    pub fn map(key: impl Into<FieldType>, value: impl Into<FieldType>) -> Self {
+        Kind::Map(Box::new(key.into()), Box::new(value.into())).into()
+    }
+
+    /// A logical type without payload and argument.
+    pub fn logical(
+        urn: impl Into<Cow<'static, str>>,
+        representation: impl Into<FieldType>,
+    ) -> Self {
+        Kind::Logical(Box::new(LogicalType {
+            urn: urn.into(),
+            payload: Bytes::new(),
+            representation: Some(representation.into()),
+            argument: None,
+        }))
+        .into()
+    }
+
+    /// The same type, nullable.
+    #[must_use]
+    pub fn nullable(mut self) -> Self {
+        self.nullable = true;
+        self
+    }
+
+    /// Whether values of both have the same bytes and meaning.
+    fn same(&self, other: &FieldType) -> bool {
+        self.nullable == other.nullable
+            && match (&self.kind, &other.kind) {
+                // Arrays and iterables have the same forms.
+                (Kind::Array(a) | Kind::Iterable(a), Kind::Array(b) | Kind::Iterable(b)) => {
+                    a.same(b)
+                }
+                (Kind::Map(key, value), Kind::Map(other_key, other_value)) => {
+                    key.same(other_key) && value.same(other_value)
+                }
+                (Kind::Row(a), Kind::Row(b)) => a.same_rows(b),
+                (Kind::Logical(a), Kind::Logical(b)) => {
+                    a.urn == b.urn
+                        && match (&a.representation, &b.representation) {
+                            (Some(a), Some(b)) => a.same(b),
+                            (a, b) => a.is_none() && b.is_none(),
+                        }
+                }
+                (a, b) => a == b,
+            }
+    }
+
+    /// Whether one of the schemas within fulfils `predicate`.
+    fn any_schema(&self, predicate: &mut impl FnMut(&Schema) -> bool) -> bool {
+        match &self.kind {
+            Kind::Array(element) | Kind::Iterable(element) => element.any_schema(predicate),
+            Kind::Map(key, value) => key.any_schema(predicate) || value.any_schema(predicate),
+            Kind::Row(schema) => predicate(schema),
+            Kind::Logical(logical) => logical
+                .representation
+                .as_ref()
+                .is_some_and(|r| r.any_schema(predicate)),
+            _ => false,
+        }
+    }
+
+    fn is_unstable(&self) -> bool {
+        match &self.kind {
+            Kind::Float | Kind::Double | Kind::Map(..) => true,
+            Kind::Array(element) | Kind::Iterable(element) => element.is_unstable(),
+            Kind::Row(schema) => schema.unstable_field().is_some(),
+            Kind::Logical(logical) => logical
+                .representation
+                .as_ref()
+                .is_some_and(FieldType::is_unstable),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for FieldType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Byte => f.write_str("byte"),
+            Kind::Int16 => f.write_str("int16"),
+            Kind::Int32 => f.write_str("int32"),
+            Kind::Int64 => f.write_str("int64"),
+            Kind::Float => f.write_str("float"),
+            Kind::Double => f.write_str("double"),
+            Kind::String => f.write_str("string"),
+            Kind::Boolean => f.write_str("boolean"),
+            Kind::Bytes => f.write_str("bytes"),
+            Kind::Array(element) => write!(f, "array<{element}>"),
+            Kind::Iterable(element) => write!(f, "iterable<{element}>"),
+            Kind::Map(key, value) => write!(f, "map<{key}, {value}>"),
+            Kind::Row(schema) => write!(f, "{schema}"),
+            Kind::Logical(logical) => f.write_str(&logical.urn),
+        }?;
+        f.write_str(if self.nullable { "?" } else { "" })
+    }
+}
