@@ -11,7 +11,7 @@ use crate::dofn::{
 use crate::element::{
     Coder, Element, Header, Nesting, Pane, Timestamp, WindowBytes, WindowCoding, encoded,
 };
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::window::{Window, WindowFn};
 
 /// What a bundle of `F` yields on a bench: [`Captured`](super::Captured) outputs under the names of their ports.
@@ -21,14 +21,15 @@ pub type OutputsOf<F> = <<F as DoFn>::Io as Ports<F>>::Outputs<Bench>;
 pub type SidesOf<F> = <<F as DoFn>::Io as Ports<F>>::Sides<Bench>;
 
 /// Runs bundles through one instance of a function, as a worker does: `setup` comes before the first bundle,
-/// `teardown` when the tester is dropped, and after an error the instance is not used again.
+/// `teardown` when the tester is dropped, and after an error there are no more bundles.
 ///
 /// Elements are in the global window at the beginning of time, unless told otherwise. The
 /// [module's documentation](super) has an example.
 pub struct DoFnTester<F: DoFn> {
-    /// `None` once a bundle has failed.
-    function: Option<F>,
+    function: F,
     is_set_up: bool,
+    /// A bundle failed, or is at work.
+    is_broken: bool,
     timestamp: Timestamp,
     windowing: WindowFn,
     pane: Pane,
@@ -40,8 +41,9 @@ impl<F: DoFn> DoFnTester<F> {
     /// A tester of this very instance.
     pub fn of(function: F) -> Self {
         DoFnTester {
-            function: Some(function),
+            function,
             is_set_up: false,
+            is_broken: false,
             timestamp: Timestamp::MIN,
             windowing: WindowFn::Global,
             pane: Pane::NO_FIRING,
@@ -93,7 +95,7 @@ impl<F: DoFn> DoFnTester<F> {
     /// Runs one bundle.
     ///
     /// # Errors
-    /// What fails the bundle, or a function that an earlier bundle failed.
+    /// What fails the bundle; or an earlier bundle failed.
     pub fn run(&mut self, elements: impl IntoIterator<Item = F::In>) -> Result<OutputsOf<F>> {
         let timestamp = self.timestamp;
         self.run_at(elements.into_iter().map(|element| (timestamp, element)))
@@ -107,17 +109,20 @@ impl<F: DoFn> DoFnTester<F> {
         &mut self,
         elements: impl IntoIterator<Item = (Timestamp, F::In)>,
     ) -> Result<OutputsOf<F>> {
-        let mut function = self.function.take().ok_or_else(|| {
-            Error::user("an earlier bundle failed, and a worker drops a function when it does; make a new tester")
-        })?;
+        if self.is_broken {
+            return Err(Error::user(
+                "an earlier bundle failed, and a worker gives a function up when it does; make a new tester",
+            ));
+        }
+        self.is_broken = true;
         if !self.is_set_up {
-            function.setup()?;
+            self.function.setup().at("step", "setup")?;
             self.is_set_up = true;
         }
         let outputs = F::Io::outputs(&mut self.bench);
         let mut io = self.wire()?;
-        self.bundle(&mut function, &mut io, elements)?;
-        self.function = Some(function);
+        self.bundle(&mut io, elements)?;
+        self.is_broken = false;
         Ok(outputs)
     }
 
@@ -180,14 +185,13 @@ impl<F: DoFn> DoFnTester<F> {
     }
 
     fn bundle(
-        &self,
-        function: &mut F,
+        &mut self,
         io: &mut F::Io,
         elements: impl IntoIterator<Item = (Timestamp, F::In)>,
     ) -> Result<()> {
         let coding = WindowCoding::of(&self.windowing.coder())?;
         io.start()?;
-        function.start_bundle(io)?;
+        self.function.start_bundle(io).at("step", "start_bundle")?;
         for (timestamp, element) in elements {
             let header = Header {
                 timestamp,
@@ -195,21 +199,29 @@ impl<F: DoFn> DoFnTester<F> {
                 pane: self.pane,
                 metadata: None,
             };
-            if !F::Io::OBSERVES_WINDOWS {
-                process(function, io, &header, element)?;
-                continue;
-            }
-            for window in header.windows.split(&coding)? {
-                io.enter(window)?;
-                let mut header = header.clone();
-                header.windows.set_one(window);
-                process(function, io, &header, element.clone())?;
+            if F::Io::OBSERVES_WINDOWS {
+                for window in header.windows.split(&coding)? {
+                    io.enter(window)?;
+                    let mut header = header.clone();
+                    header.windows.set_one(window);
+                    self.process(io, &header, element.clone())?;
+                }
+            } else if header.windows.count() > 0 {
+                self.process(io, &header, element)?;
             }
         }
         let mut cx = BundleCx::new();
-        function.finish_bundle(&mut cx, io)?;
-        cx.outcome()?;
+        self.function
+            .finish_bundle(&mut cx, io)
+            .and_then(|()| cx.outcome())
+            .at("step", "finish_bundle")?;
         io.finish()
+    }
+
+    fn process(&mut self, io: &mut F::Io, header: &Header, element: F::In) -> Result {
+        let mut cx = Cx::new(header, F::ALLOWED_TIMESTAMP_SKEW);
+        self.function.process(element, &mut cx, io)?;
+        cx.outcome()
     }
 
     fn windows(&self, timestamp: Timestamp) -> WindowBytes {
@@ -226,16 +238,10 @@ impl<F: DoFn> DoFnTester<F> {
 
 impl<F: DoFn> Drop for DoFnTester<F> {
     fn drop(&mut self) {
-        if let Some(function) = self.function.as_mut().filter(|_| self.is_set_up) {
-            function.teardown();
+        if self.is_set_up {
+            self.function.teardown();
         }
     }
-}
-
-fn process<F: DoFn>(function: &mut F, io: &mut F::Io, header: &Header, element: F::In) -> Result {
-    let mut cx = Cx::new(header, F::ALLOWED_TIMESTAMP_SKEW);
-    function.process(element, &mut cx, io)?;
-    cx.outcome()
 }
 
 /// What the ports want of the bench.

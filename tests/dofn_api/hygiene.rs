@@ -1,6 +1,6 @@
 //! Types whose names the derive would like to use, and none of the prelude in scope.
 
-struct S;
+struct S(ferrobeam::dofn::SideReader);
 struct F;
 #[derive(serde::Serialize, serde::Deserialize, ferrobeam::DoFn)]
 #[beam(name = "clash.Result/v1")]
@@ -10,12 +10,12 @@ impl ferrobeam::dofn::View for S {
     type Element = i64;
     const ACCESS: ferrobeam::dofn::SideAccess = ferrobeam::dofn::SideAccess::Iterable;
 
-    fn open(_: ferrobeam::dofn::SideReader) -> Self {
-        unimplemented!()
+    fn open(reader: ferrobeam::dofn::SideReader) -> Self {
+        S(reader)
     }
 
     fn reader(&mut self) -> &mut ferrobeam::dofn::SideReader {
-        unimplemented!()
+        &mut self.0
     }
 
     fn forget(&mut self) {}

@@ -119,7 +119,7 @@ fn side_inputs_are_for_elements() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "side input \"side\" can only be read within `process`"
+        "side input \"side\" can only be read within `process` (step \"start_bundle\")"
     );
 }
 

@@ -18,5 +18,5 @@ impl Merge for Union {
 fn combine<C: CombineFn>(_: C) {}
 
 fn main() {
-    combine(Union);
+    combine(Union); //~ `Union` is not a CombineFn //~ then use `Plain<Union>`
 }

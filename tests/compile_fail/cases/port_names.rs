@@ -3,19 +3,19 @@ use ferrobeam::prelude::*;
 #[derive(Ports)]
 struct Twice {
     words: Out<String>,
-    #[port(name = "words")]
+    #[port(name = "words")] //~ two ports are named "words"
     counts: Out<i64>,
 }
 
 #[derive(Ports)]
 struct Empty {
-    #[port(name = "")]
+    #[port(name = "")] //~ a port needs a name
     words: Out<String>,
 }
 
 #[derive(Ports)]
 struct Unknown {
-    #[port(tag = "words")]
+    #[port(tag = "words")] //~ a port has no attribute but `name`
     words: Out<String>,
 }
 

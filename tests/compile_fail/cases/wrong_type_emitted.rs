@@ -7,7 +7,7 @@ impl DoFn for Lengths {
     type Io = Out<i64>;
 
     fn process(&mut self, word: String, cx: &mut Cx<'_>, out: &mut Out<i64>) -> Result {
-        out.emit(cx, word);
+        out.emit(cx, word); //~ expected `i64`, found `String`
         Ok(())
     }
 }

@@ -8,5 +8,5 @@ struct Words;
 fn run<F: DoFn>(_: F) {}
 
 fn main() {
-    run(Words);
+    run(Words); //~ `Words` is not a DoFn //~ write `impl DoFn` to say what it does
 }

@@ -6,7 +6,7 @@ struct Opaque;
 struct Boxes;
 
 impl DoFn for Boxes {
-    type In = Opaque;
+    type In = Opaque; //~ `Opaque` cannot be an element of a PCollection //~ implement `Element` to name its coder
     type Io = Out<String>;
 
     fn process(&mut self, _: Opaque, _: &mut Cx<'_>, _: &mut Out<String>) -> Result {
@@ -14,9 +14,9 @@ impl DoFn for Boxes {
     }
 }
 
-#[derive(Ports)]
+#[derive(Ports)] //~ `Opaque` cannot be an element
 struct OpaqueIo {
-    boxes: Out<Opaque>,
+    boxes: Out<Opaque>, //~ no coder is known for `Opaque`
 }
 
 fn main() {}

@@ -20,5 +20,5 @@ impl DoFn for Price {
 }
 
 fn main() {
-    let _ = DoFnTester::of(Price).sides(PriceIoSides { rates: vec![] });
+    let _ = DoFnTester::of(Price).sides(PriceIoSides { rates: vec![] }); //~ missing field `vat` in initializer of `PriceIoSides
 }
