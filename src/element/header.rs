@@ -132,6 +132,12 @@ impl WindowBytes {
         self.bytes.extend_from_slice(window);
     }
 
+    /// Removes all windows.
+    pub fn clear(&mut self) {
+        self.count = 0;
+        self.bytes.clear();
+    }
+
     /// Replaces all windows by one.
     pub fn set_one(&mut self, window: &[u8]) {
         self.count = 1;

@@ -232,11 +232,11 @@ impl<T: Element> Element for Option<T> {
 
 /// One value of a type that only its coder describes: the nested encoding, as the runner sent it.
 ///
-/// Collections of another SDK's types pass through Rust stages in this form.
+/// Collections of another SDK's types pass through Rust functions in this form.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Raw(pub Bytes);
 
-/// Coder of [`Raw`] where nothing better is known; a plan replaces it by the collection's own.
+/// Coder of [`Raw`]: where the other side of an edge has any coder at all, a varint length and that coder's bytes.
 pub const RAW_CODER: &str = "ferrobeam:coder:raw:v1";
 
 impl Element for Raw {
@@ -245,15 +245,19 @@ impl Element for Raw {
     }
 
     #[inline]
-    fn encode(&self, out: &mut Vec<u8>, _at: Nesting) {
-        out.extend_from_slice(&self.0);
+    fn encode(&self, out: &mut Vec<u8>, at: Nesting) {
+        put_bytes(&self.0, out, at);
     }
 
-    /// Takes all that is left: the caller has found where the value ends.
     #[inline]
-    fn decode(input: &mut Input<'_>, _at: Nesting) -> Result<Self> {
-        let bytes = input.take_rest();
+    fn decode(input: &mut Input<'_>, at: Nesting) -> Result<Self> {
+        let bytes = <&[u8]>::read(input, at)?;
         Ok(Raw(input.share(bytes)))
+    }
+
+    #[inline]
+    fn skip(input: &mut Input<'_>, at: Nesting) -> Result<()> {
+        <&[u8]>::read(input, at).map(drop)
     }
 }
 

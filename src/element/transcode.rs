@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 /// Turns the bytes of one coder into those of another, for coders of the same type: they differ by
 /// `length_prefix` at any places, and by the schemas of rows, whose fields match by name ([`RowAdapter`]).
 ///
-/// `iterable` and `state_backed_iterable` count as equal. Where one side is [`RAW_CODER`], its bytes are those of the
-/// other side. A coder that is known to neither side must not depend on nesting: there is nothing to tell the forms
+/// `iterable` and `state_backed_iterable` count as equal. Where one side is [`RAW_CODER`], its content is the nested form
+/// of the other side. A coder that is known to neither side must not depend on nesting: there is nothing to tell the forms
 /// apart.
 #[derive(Debug, Clone)]
 pub struct Transcoder {
@@ -25,8 +25,10 @@ enum Step {
     Same(Layout),
     /// Both sides have the same coder, which nobody here knows: it must fill what is left.
     Opaque(Coder),
-    /// One side is raw: the bytes stay as they are, whatever the nesting.
-    Raw(Layout),
+    /// The target is raw: it holds the source's nested form.
+    ToRaw(Layout),
+    /// The source is raw: it holds the target's nested form.
+    FromRaw(Layout),
     /// The target adds a length.
     Wrap(Box<Step>),
     /// The source has a length.
@@ -82,32 +84,13 @@ impl Transcoder {
 
 /// Whether values of both coders have the same bytes.
 fn alike(a: &Coder, b: &Coder) -> bool {
-    a.is(RAW_CODER)
-        || b.is(RAW_CODER)
-        || (name(a) == name(b)
-            && same_payload(a, b)
-            && a.components.len() == b.components.len()
-            && a.components
-                .iter()
-                .zip(&b.components)
-                .all(|(a, b)| alike(a, b)))
-}
-
-/// One of two coders that are [`alike`], with each raw part taken from the other.
-fn filled_in(a: &Coder, b: &Coder) -> Coder {
-    if a.is(RAW_CODER) {
-        return b.clone();
-    }
-    let components = a.components.iter().zip(&b.components);
-    Coder {
-        urn: a.urn.clone(),
-        payload: a.payload.clone(),
-        components: if b.is(RAW_CODER) {
-            a.components.clone()
-        } else {
-            components.map(|(a, b)| filled_in(a, b)).collect()
-        },
-    }
+    name(a) == name(b)
+        && same_payload(a, b)
+        && a.components.len() == b.components.len()
+        && a.components
+            .iter()
+            .zip(&b.components)
+            .all(|(a, b)| alike(a, b))
 }
 
 /// The URN, with one name for both iterables.
@@ -128,7 +111,13 @@ impl Step {
     /// `at` is where the value stands in both forms: only at the end may its end be unmarked.
     fn between(from: &Coder, to: &Coder, at: Nesting) -> Result<Self> {
         if alike(from, to) {
-            return Step::same(from, to, at);
+            return Step::same(from, at);
+        }
+        if to.is(RAW_CODER) {
+            return Ok(Step::ToRaw(Layout::of(from)?));
+        }
+        if from.is(RAW_CODER) {
+            return Ok(Step::FromRaw(Layout::of(to)?));
         }
         match (from.is(urn::LENGTH_PREFIX), to.is(urn::LENGTH_PREFIX)) {
             (true, true) => {
@@ -178,12 +167,10 @@ impl Step {
     }
 
     /// The step between coders that are [`alike`].
-    fn same(from: &Coder, to: &Coder, at: Nesting) -> Result<Self> {
-        let known = filled_in(from, to);
-        match Layout::of(&known) {
-            Ok(layout) if from.is(RAW_CODER) || to.is(RAW_CODER) => Ok(Step::Raw(layout)),
+    fn same(coder: &Coder, at: Nesting) -> Result<Self> {
+        match Layout::of(coder) {
             Ok(layout) => Ok(Step::Same(layout)),
-            Err(_) if at == Nesting::Outer => Ok(Step::Opaque(known)),
+            Err(_) if at == Nesting::Outer => Ok(Step::Opaque(coder.clone())),
             Err(error) => Err(error),
         }
     }
@@ -197,7 +184,24 @@ impl Step {
     ) -> Result<()> {
         match self {
             Step::Same(layout) => relocate(layout, input, at, out, out_at),
-            Step::Raw(layout) => copy(layout, input, at, out),
+            Step::ToRaw(layout) => {
+                let start = out.len();
+                relocate(layout, input, at, out, Nesting::Nested)?;
+                if out_at == Nesting::Nested {
+                    put_length_before(out, start);
+                }
+                Ok(())
+            }
+            Step::FromRaw(layout) => {
+                let bytes = take_bytes(input, at)?;
+                let mut content = input.part(bytes);
+                relocate(layout, &mut content, Nesting::Nested, out, out_at)?;
+                if content.is_empty() {
+                    Ok(())
+                } else {
+                    Err(left_over(content.remaining(), bytes.len()))
+                }
+            }
             Step::Opaque(_) if at == Nesting::Outer => {
                 out.extend_from_slice(input.take_rest());
                 Ok(())
@@ -221,10 +225,7 @@ impl Step {
                 if content.is_empty() {
                     Ok(())
                 } else {
-                    Err(Error::decode(format!(
-                        "{} bytes are left over after a value in {length} bytes",
-                        content.remaining()
-                    )))
+                    Err(left_over(content.remaining(), length))
                 }
             }
             Step::Parts(parts) => {
@@ -297,6 +298,24 @@ impl Step {
     }
 }
 
+/// A run of bytes: as many as a length says, or all that is left.
+fn take_bytes<'a>(input: &mut Input<'a>, at: Nesting) -> Result<&'a [u8]> {
+    match at {
+        Nesting::Outer => Ok(input.take_rest()),
+        Nesting::Nested => {
+            let length = input.length()?;
+            input.take(length)
+        }
+    }
+}
+
+#[cold]
+fn left_over(bytes: usize, of: usize) -> Error {
+    Error::decode(format!(
+        "{bytes} bytes are left over after a value in {of} bytes"
+    ))
+}
+
 /// Copies one value as it is.
 fn copy(layout: &Layout, input: &mut Input<'_>, at: Nesting, out: &mut Vec<u8>) -> Result<()> {
     let before = input.rest();
@@ -318,12 +337,7 @@ fn relocate(
     }
     match layout {
         Layout::Bytes => {
-            let bytes = if at == Nesting::Outer {
-                input.take_rest()
-            } else {
-                let length = input.length()?;
-                input.take(length)?
-            };
+            let bytes = take_bytes(input, at)?;
             if out_at == Nesting::Nested {
                 put_varint(out, bytes.len() as u64);
             }
@@ -581,18 +595,29 @@ mod tests {
     }
 
     #[test]
-    fn raw_parts_stay_as_they_are() {
+    fn raw_parts_hold_the_nested_form() {
         let raw = || Coder::custom(RAW_CODER, "");
         let foreign = || Coder::custom("other:sdk", "");
-        let wire = Coder::kv(prefixed(foreign()), prefixed(varint()));
-        assert!(Transcoder::between(&wire, &raw()).expect("same").is_none());
+        let wire = Coder::kv(prefixed(foreign()), varint());
         let own = Coder::kv(raw(), varint());
         round_trip(
             &wire,
-            b"\x03abc\x01\x07",
+            b"\x03abc\x07",
             NESTED,
             &own,
-            b"\x03abc\x07",
+            b"\x04\x03abc\x07",
+            NESTED,
+        );
+        round_trip(&bytes(), b"abc", OUTER, &raw(), b"\x03abc", OUTER);
+        round_trip(&bytes(), b"abc", OUTER, &raw(), b"\x04\x03abc", NESTED);
+        let list = Coder::iterable(varint());
+        let raws = Coder::iterable(raw());
+        round_trip(
+            &list,
+            b"\0\0\0\x02\x01\x02",
+            NESTED,
+            &raws,
+            b"\0\0\0\x02\x01\x01\x01\x02",
             NESTED,
         );
     }

@@ -1,4 +1,5 @@
 //! Parse, don't validate: protos become checked values here, once, and are built here.
 
 pub mod coders;
+pub mod descriptor;
 pub mod windowing;

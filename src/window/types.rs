@@ -1,7 +1,7 @@
 //! The standard windows.
 
 use crate::element::coder::{Coder, urn};
-use crate::element::{Element, Input, Nesting, Timestamp, put_varint};
+use crate::element::{Element, Input, Nesting, NotAByte, Timestamp, put_varint};
 use crate::error::Result;
 
 /// A stretch of event time that elements are grouped in.
@@ -31,6 +31,9 @@ impl Element for GlobalWindow {
         Ok(GlobalWindow)
     }
 }
+
+impl NotAByte for GlobalWindow {}
+impl NotAByte for IntervalWindow {}
 
 /// The half-open interval `[start, end)`, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,0 +1,416 @@
+//! From a checked descriptor to a tree of nodes: the only place where kinds of edges are looked at.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::activity::{Activity, PhaseTimes};
+use super::edge::{AnyLink, Edge, Form, SharedMaker, adapt, erase, ops, unbox};
+use super::flow::Opaque;
+use super::nodes::{CombinePlace, MapWindows, MergeWindows, ParDoPlace, SinkSpec};
+use super::plan::{Plan, PlanMetrics};
+use super::registry::Registry;
+use super::source::{Headers, Source, SourceProgress, SourceSpec};
+use crate::dofn::{
+    Meter, MetricSet, OutSlot, Services, SideReader, StateKey, StatePort, Wiring, namespace,
+};
+use crate::element::coder::urn;
+use crate::element::{Coder, Layout, Page, Pages};
+use crate::error::{Context, Error, Result};
+use crate::model::descriptor::{
+    CollectionIndex, HeaderSpec, NodeKind, NodeSpec, PlanSpec, PortSpec, SideSpec, end_of_windows,
+};
+
+/// Where the bytes of sinks go. Calls may block until there is room.
+pub trait Outbox: Send + Sync {
+    /// Sends bytes of the sink with this index; more may follow.
+    ///
+    /// # Errors
+    /// The connection broke, or the bundle was abandoned.
+    fn send(&self, sink: usize, data: Bytes) -> Result<()>;
+
+    /// Takes the last bytes of a sink, possibly none. They are sent when the whole bundle has succeeded.
+    ///
+    /// # Errors
+    /// As [`Outbox::send`].
+    fn close(&self, sink: usize, data: Bytes) -> Result<()>;
+}
+
+/// What a plan needs from outside.
+#[derive(Clone)]
+pub struct LinkServices {
+    /// What functions need.
+    pub functions: Services,
+    /// Where sinks write.
+    pub outbox: Arc<dyn Outbox>,
+}
+
+/// Links a plan.
+///
+/// # Errors
+/// A function that the registry lacks or that fails to set up, or types that do not fit together.
+pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -> Result<Plan> {
+    let activity = Activity::default();
+    let linker = Linker {
+        spec: &spec,
+        registry,
+        services,
+        activity: activity.clone(),
+        meters: spec.collections.iter().map(|_| Meter::default()).collect(),
+        metrics: MetricSet::default(),
+        shared: HashMap::new(),
+        sinks: sinks(&spec).map(|(index, _)| index).collect(),
+        pages: Arc::new(TailPages(services.functions.state.clone())),
+    };
+    linker.link().map_err(|error| match activity.now() {
+        Some((node, _)) => error.at("transform", &spec.nodes[node].id),
+        None => error,
+    })
+}
+
+/// The sources of a plan in the order in which [`Plan`] numbers them.
+pub(super) fn sources(spec: &PlanSpec) -> impl Iterator<Item = (usize, &PortSpec)> {
+    spec.nodes
+        .iter()
+        .enumerate()
+        .filter_map(|(i, node)| match &node.kind {
+            NodeKind::Source(port) => Some((i, port)),
+            _ => None,
+        })
+}
+
+/// The sinks of a plan in the order in which an [`Outbox`] numbers them.
+pub(super) fn sinks(spec: &PlanSpec) -> impl Iterator<Item = (usize, &PortSpec)> {
+    spec.nodes
+        .iter()
+        .enumerate()
+        .filter_map(|(i, node)| match &node.kind {
+            NodeKind::Sink(port) => Some((i, port)),
+            _ => None,
+        })
+}
+
+struct Linker<'a> {
+    spec: &'a Arc<PlanSpec>,
+    registry: &'a Registry,
+    services: &'a LinkServices,
+    activity: Activity,
+    /// By collection.
+    meters: Vec<Meter>,
+    metrics: MetricSet,
+    /// By flatten: how to get one more link to it, and what it takes.
+    shared: HashMap<usize, (Box<dyn SharedMaker>, Form)>,
+    /// Node indices.
+    sinks: Vec<usize>,
+    pages: Arc<dyn Pages>,
+}
+
+impl Linker<'_> {
+    fn link(mut self) -> Result<Plan> {
+        let roots: Vec<_> = sources(self.spec)
+            .map(|(node, port)| (node, port.clone()))
+            .collect();
+        let mut linked = Vec::new();
+        for (node, port) in roots {
+            let spec = &self.spec.nodes[node];
+            linked.push(self.source(node, &port).at("transform", &spec.id)?);
+        }
+        let (sources, progress) = linked.into_iter().unzip();
+        let times = Arc::new(
+            self.spec
+                .nodes
+                .iter()
+                .map(|_| PhaseTimes::default())
+                .collect(),
+        );
+        let metrics = PlanMetrics {
+            user: self.metrics,
+            collections: self.meters,
+            times,
+            sources: progress,
+        };
+        Ok(Plan::new(
+            self.spec.clone(),
+            sources,
+            self.activity,
+            metrics,
+        ))
+    }
+
+    fn source(
+        &mut self,
+        node: usize,
+        port: &PortSpec,
+    ) -> Result<(Box<dyn Source>, SourceProgress)> {
+        let (_, collection) = only(&self.spec.nodes[node].outputs)?;
+        let form = match self.preferred(collection)? {
+            Some(kind) => kind.form(&port.value)?,
+            None => ops::<Opaque>().form(&port.value)?,
+        };
+        let link = self.readers(collection, &form)?;
+        let progress = SourceProgress::default();
+        let spec = SourceSpec {
+            value: port.value.clone(),
+            headers: match &port.header {
+                HeaderSpec::Encoded(coding) => Headers::Encoded(coding.clone()),
+                HeaderSpec::Constant(header) => Headers::Constant(header.clone()),
+            },
+            meter: self.meters[collection].clone(),
+            progress: progress.clone(),
+            pages: self.pages.clone(),
+        };
+        Ok((form.ops.source(spec, link)?, progress))
+    }
+
+    /// The kind of item that the functions which read a collection want, if any does.
+    fn preferred(
+        &self,
+        collection: CollectionIndex,
+    ) -> Result<Option<&'static dyn super::edge::FlowOps>> {
+        for (node, _) in &self.spec.collections[collection].readers {
+            let reader = &self.spec.nodes[*node];
+            let wanted = match &reader.kind {
+                NodeKind::ParDo { function, .. } => Some(
+                    self.registry
+                        .function(&function.name)
+                        .at("transform", &reader.id)?
+                        .input
+                        .ops,
+                ),
+                NodeKind::Combine { stage, function } => {
+                    let combiner = self
+                        .registry
+                        .combiner(&function.name)
+                        .at("transform", &reader.id)?;
+                    Some((combiner.forms)(*stage, any_key()).0.ops)
+                }
+                NodeKind::Flatten | NodeKind::WindowInto(_) => match reader.outputs.first() {
+                    Some((_, output)) => self.preferred(*output)?,
+                    None => None,
+                },
+                _ => None,
+            };
+            if wanted.is_some() {
+                return Ok(wanted);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A link that takes items of `form` and gives them to all readers of a collection.
+    fn readers(&mut self, collection: CollectionIndex, form: &Form) -> Result<AnyLink> {
+        let readers = self.spec.collections[collection].readers.clone();
+        let mut links = readers
+            .into_iter()
+            .map(|(node, tag)| {
+                let id = &self.spec.nodes[node].id;
+                self.reader(node, &tag, form).at("transform", id)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        match links.len() {
+            0 => Ok(form.ops.discard()),
+            1 => Ok(links.swap_remove(0)),
+            _ => form.ops.fanout(links),
+        }
+    }
+
+    /// A link that takes items of `form` and gives them to one node.
+    fn reader(&mut self, node: usize, _tag: &str, form: &Form) -> Result<AnyLink> {
+        let spec = &self.spec.nodes[node];
+        match &spec.kind {
+            NodeKind::Source(_) => Err(Error::descriptor("a source cannot have an input")),
+            NodeKind::Sink(port) => {
+                let index = self
+                    .sinks
+                    .iter()
+                    .position(|sink| *sink == node)
+                    .unwrap_or_default();
+                let sink = SinkSpec {
+                    index,
+                    value: port.value.clone(),
+                    headers: matches!(port.header, HeaderSpec::Encoded(_)),
+                    outbox: self.services.outbox.clone(),
+                };
+                form.ops.sink(&form.coder, sink)
+            }
+            NodeKind::ParDo { sides, .. } => adapt(form, self.par_do(node, spec, sides)?),
+            NodeKind::Flatten => self.flatten(node, spec, form),
+            NodeKind::WindowInto(window_fn) => {
+                let (_, output) = only(&spec.outputs)?;
+                let link = self.readers(output, form)?;
+                form.ops
+                    .assign(*window_fn, self.meters[output].clone(), link)
+            }
+            NodeKind::MapWindows(window_fn, pair) => {
+                let (_, output) = only(&spec.outputs)?;
+                let nonce = Layout::of(pair.component(0)?)?;
+                let end_of = end_of_windows(pair.component(1)?);
+                let out = Coder::kv(pair.component(0)?.clone(), window_fn.coder());
+                let link = unbox::<Opaque>(self.readers(output, &opaque(out))?)?;
+                let node = MapWindows::new(*window_fn, end_of, nonce, link);
+                adapt(
+                    form,
+                    Edge {
+                        form: opaque(pair.clone()),
+                        link: erase::<Opaque>(Box::new(node)),
+                    },
+                )
+            }
+            NodeKind::MergeWindows(window_fn, pair) => {
+                let (_, output) = only(&spec.outputs)?;
+                let window = window_fn.coder();
+                let merged = Coder::kv(window.clone(), Coder::iterable(window.clone()));
+                let result = Coder::kv(Coder::iterable(window), Coder::iterable(merged));
+                let out = Coder::kv(pair.component(0)?.clone(), result);
+                let nonce = Layout::of(pair.component(0)?)?;
+                let link = unbox::<Opaque>(self.readers(output, &opaque(out))?)?;
+                let node = MergeWindows::new(*window_fn, nonce, link)?;
+                adapt(
+                    form,
+                    Edge {
+                        form: opaque(pair.clone()),
+                        link: erase::<Opaque>(Box::new(node)),
+                    },
+                )
+            }
+            NodeKind::Combine { stage, function } => {
+                let combiner = self.registry.combiner(&function.name)?;
+                if !form.coder.is(urn::KV) {
+                    return Err(Error::descriptor(format!(
+                        "combining needs pairs, but gets {}",
+                        form.coder
+                    )));
+                }
+                let (takes, gives) = (combiner.forms)(*stage, form.coder.component(0)?.clone());
+                let (_, output) = only(&spec.outputs)?;
+                let (_, input) = only(&spec.inputs)?;
+                let windowing = &self.spec.collections[input].windowing;
+                let place = CombinePlace {
+                    here: self.activity.here(node),
+                    meter: self.meters[output].clone(),
+                    windows: windowing.coding()?,
+                    end_of: windowing.end_of(),
+                    output_time: windowing.output_time,
+                };
+                let out = self.readers(output, &gives)?;
+                let link = (combiner.make)(function, *stage, place, out)?;
+                adapt(form, Edge { form: takes, link })
+            }
+        }
+    }
+
+    /// Several producers share what comes after a flatten. It takes what its readers prefer, else what came first.
+    fn flatten(&mut self, node: usize, spec: &NodeSpec, form: &Form) -> Result<AnyLink> {
+        if !self.shared.contains_key(&node) {
+            let (_, output) = only(&spec.outputs)?;
+            let taken = match self.preferred(output)? {
+                Some(kind) => kind.form(&form.coder)?,
+                None => form.clone(),
+            };
+            let link = self.readers(output, &taken)?;
+            let maker = taken.ops.share(link, self.meters[output].clone())?;
+            self.shared.insert(node, (maker, taken));
+        }
+        let (maker, taken) = &self.shared[&node];
+        adapt(
+            form,
+            Edge {
+                form: taken.clone(),
+                link: maker.link(),
+            },
+        )
+    }
+
+    fn par_do(&mut self, node: usize, spec: &NodeSpec, sides: &[SideSpec]) -> Result<Edge> {
+        let NodeKind::ParDo {
+            function: payload, ..
+        } = &spec.kind
+        else {
+            return Err(Error::descriptor("not a function"));
+        };
+        let function = self.registry.function(&payload.name)?;
+        let mut outs = Vec::new();
+        for (tag, collection) in &spec.outputs {
+            let Some((_, form)) = function.outputs.iter().find(|(port, _)| port == tag) else {
+                let known: Vec<_> = function.outputs.iter().map(|(port, _)| *port).collect();
+                return Err(Error::descriptor(format!(
+                    "{:?} has no output {tag:?}; it has {known:?}: expand the transform again with this version",
+                    payload.name
+                )));
+            };
+            let link = self.readers(*collection, form)?;
+            let meter = self.meters[*collection].clone();
+            outs.push((
+                tag,
+                OutSlot {
+                    link,
+                    takes: form.ops.name(),
+                    meter,
+                },
+            ));
+        }
+        let (_, input) = only(&spec.inputs)?;
+        let windowing = &self.spec.collections[input].windowing;
+        let place = ParDoPlace {
+            here: self.activity.here(node),
+            windows: windowing.coding()?,
+        };
+        let functions = &self.services.functions;
+        let mut wiring = Wiring::new(
+            &spec.id,
+            namespace(&payload.name),
+            &mut self.metrics,
+            functions,
+        );
+        for (tag, slot) in outs {
+            wiring.add_out(tag, slot);
+        }
+        for side in sides {
+            let reader = SideReader::new(
+                functions.state.clone(),
+                wiring.transform().clone(),
+                &side.tag,
+                side.window_fn,
+                windowing.end_of(),
+            );
+            wiring.add_side(&side.tag, super::side::with_framing(reader, side)?);
+        }
+        let link = function.link(payload, &mut wiring, place)?;
+        Ok(Edge {
+            form: function.input.clone(),
+            link,
+        })
+    }
+}
+
+fn opaque(coder: Coder) -> Form {
+    Form {
+        ops: ops::<Opaque>(),
+        coder,
+    }
+}
+
+/// A stand-in where only the kind of a form matters.
+fn any_key() -> Coder {
+    Coder::standard(urn::BYTES, [])
+}
+
+fn only(collections: &[(String, CollectionIndex)]) -> Result<(&str, CollectionIndex)> {
+    match collections {
+        [(tag, collection)] => Ok((tag, *collection)),
+        _ => Err(Error::descriptor(format!(
+            "one collection is wanted here, but there are {}",
+            collections.len()
+        ))),
+    }
+}
+
+/// The tails of state-backed iterables.
+struct TailPages(Arc<dyn StatePort>);
+
+impl Pages for TailPages {
+    fn page(&self, token: &Bytes, continuation: &Bytes) -> Result<Page> {
+        self.0.get(&StateKey::Runner(token.clone()), continuation)
+    }
+}

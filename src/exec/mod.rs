@@ -1,0 +1,23 @@
+//! Runs bundles: synchronous, without sockets and without a clock.
+//!
+//! A [`PlanSpec`](crate::model::descriptor::PlanSpec) is linked once into a tree of nodes with typed edges; strings,
+//! maps and downcasts end there.
+
+mod activity;
+mod edge;
+mod flow;
+mod framing;
+mod link;
+mod nodes;
+mod plan;
+mod registry;
+mod side;
+mod source;
+mod split;
+
+pub use activity::{Activity, Here, Phase, PhaseTimes};
+pub use link::{LinkServices, Outbox, link};
+pub use plan::{Inbound, Plan, PlanMetrics};
+pub use registry::Registry;
+pub use source::SourceProgress;
+pub use split::{ChannelSplit, DesiredSplit};

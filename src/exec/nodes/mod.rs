@@ -1,0 +1,22 @@
+//! One file for each kind of node.
+
+mod combine;
+mod flatten;
+mod keys;
+mod pardo;
+mod sink;
+mod window;
+
+pub(crate) use combine::{CombinePlace, build as build_combine};
+pub(crate) use flatten::{Fanout, Shared, SharedCore};
+pub(crate) use keys::{Decode, Encode, KeyJoin, KeySplit};
+pub(crate) use pardo::{ParDo, ParDoPlace};
+pub(crate) use sink::{Sink, SinkSpec};
+pub(crate) use window::{Assign, MapWindows, MergeWindows};
+
+/// Counts one element of a collection whose sizes nobody samples here.
+#[inline]
+pub(super) fn count(meter: &crate::dofn::Meter) {
+    use std::sync::atomic::Ordering::Relaxed;
+    meter.count.store(meter.count.load(Relaxed) + 1, Relaxed);
+}

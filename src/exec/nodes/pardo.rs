@@ -1,0 +1,109 @@
+//! Runs a function.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::dofn::{BundleCx, Consumer, Cx, DoFn, Ports, Wiring};
+use crate::element::{Header, WindowCoding};
+use crate::error::{Context, Result};
+use crate::exec::activity::{Here, Phase};
+
+/// Where a function stands in its plan.
+pub(crate) struct ParDoPlace {
+    pub(crate) here: Here,
+    /// How the windows of the main input are encoded.
+    pub(crate) windows: WindowCoding,
+}
+
+/// A function with its ports.
+pub(crate) struct ParDo<F: DoFn> {
+    function: F,
+    io: F::Io,
+    place: ParDoPlace,
+}
+
+impl<F: DoFn> ParDo<F> {
+    /// Wires the ports and sets the function up.
+    pub(crate) fn new(mut function: F, wiring: &mut Wiring<'_>, place: ParDoPlace) -> Result<Self> {
+        let before = place.here.enter(Phase::Start);
+        let io = F::Io::wire(wiring)?;
+        function.setup().at("step", "setup")?;
+        place.here.leave(before);
+        Ok(ParDo {
+            function,
+            io,
+            place,
+        })
+    }
+
+    fn in_windows(&mut self, header: &Header, value: F::In) -> Result<()> {
+        if header.windows.count() == 1 {
+            self.io.enter(header.windows.bytes())?;
+            return self.process(header, value);
+        }
+        let mut one = header.clone();
+        let windows = header.windows.split(&self.place.windows)?;
+        let Some((last, others)) = windows.split_last() else {
+            return Ok(());
+        };
+        for window in others {
+            one.windows.set_one(window);
+            self.io.enter(window)?;
+            self.process(&one, value.clone())?;
+        }
+        one.windows.set_one(last);
+        self.io.enter(last)?;
+        self.process(&one, value)
+    }
+
+    #[inline]
+    fn process(&mut self, header: &Header, value: F::In) -> Result<()> {
+        let mut cx = Cx::new(header, F::ALLOWED_TIMESTAMP_SKEW);
+        self.function.process(value, &mut cx, &mut self.io)?;
+        cx.outcome()
+    }
+}
+
+impl<F: DoFn> Consumer<F::In> for ParDo<F> {
+    fn start(&mut self) -> Result<()> {
+        self.io.start()?;
+        let before = self.place.here.enter(Phase::Start);
+        self.function
+            .start_bundle(&mut self.io)
+            .at("step", "start_bundle")?;
+        self.place.here.leave(before);
+        Ok(())
+    }
+
+    #[inline]
+    fn consume(&mut self, header: &Header, value: F::In) -> Result<()> {
+        let before = self.place.here.enter(Phase::Process);
+        let outcome = if <F::Io as Ports<F>>::OBSERVES_WINDOWS {
+            self.in_windows(header, value)
+        } else if header.windows.count() == 0 {
+            Ok(())
+        } else {
+            self.process(header, value)
+        };
+        outcome?;
+        self.place.here.leave(before);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        let before = self.place.here.enter(Phase::Finish);
+        let mut cx = BundleCx::new();
+        self.function
+            .finish_bundle(&mut cx, &mut self.io)
+            .and_then(|()| cx.outcome())
+            .at("step", "finish_bundle")?;
+        self.place.here.leave(before);
+        self.io.finish()
+    }
+}
+
+impl<F: DoFn> Drop for ParDo<F> {
+    /// Tears the function down. A plan may be dropped while a panic unwinds, so a panic here must not add to it.
+    fn drop(&mut self) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.function.teardown()));
+    }
+}

@@ -1,0 +1,141 @@
+//! A linked graph, and one run of it over a bundle.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::activity::{Activity, PhaseTimes};
+use super::source::{Source, SourceProgress};
+use crate::dofn::{Meter, MetricSet};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::descriptor::PlanSpec;
+
+/// Where a bundle's input comes from.
+pub trait Inbound {
+    /// The next stretch of a source's input, and whether it is the source's last. Blocks until there is one.
+    ///
+    /// # Errors
+    /// The connection broke, or the bundle was abandoned.
+    fn next(&mut self) -> Result<(usize, Bytes, bool)>;
+}
+
+/// What a plan counts. Readers on other threads may look at any time.
+#[derive(Clone)]
+pub struct PlanMetrics {
+    /// The metrics that functions keep.
+    pub user: MetricSet,
+    /// By collection.
+    pub collections: Vec<Meter>,
+    /// By node.
+    pub times: Arc<Vec<PhaseTimes>>,
+    /// By source, in the order of [`Plan::sources`].
+    pub sources: Vec<SourceProgress>,
+}
+
+impl PlanMetrics {
+    fn reset(&self) {
+        self.user.reset();
+        self.collections.iter().for_each(Meter::reset);
+        self.times.iter().for_each(PhaseTimes::reset);
+    }
+}
+
+/// A linked graph. It runs one bundle at a time, and is dropped when one fails.
+pub struct Plan {
+    spec: Arc<PlanSpec>,
+    sources: Vec<Box<dyn Source>>,
+    activity: Activity,
+    metrics: PlanMetrics,
+}
+
+impl Plan {
+    pub(super) fn new(
+        spec: Arc<PlanSpec>,
+        sources: Vec<Box<dyn Source>>,
+        activity: Activity,
+        metrics: PlanMetrics,
+    ) -> Self {
+        Plan {
+            spec,
+            sources,
+            activity,
+            metrics,
+        }
+    }
+
+    /// What was linked.
+    pub fn spec(&self) -> &Arc<PlanSpec> {
+        &self.spec
+    }
+
+    /// Where the bundle is.
+    pub fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &PlanMetrics {
+        &self.metrics
+    }
+
+    /// Runs one bundle.
+    ///
+    /// # Errors
+    /// Whatever failed, with the transform that it happened in. A panic in user code is an error, too. The plan must
+    /// not be used again.
+    pub fn run(&mut self, inbound: &mut dyn Inbound) -> Result<()> {
+        self.activity.clear();
+        self.metrics.reset();
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.run_unguarded(inbound)));
+        let outcome = outcome.unwrap_or_else(|payload| Err(from_panic(payload)));
+        outcome.map_err(|error| match self.activity.now() {
+            Some((node, _)) => error.at("transform", &self.spec.nodes[node].id),
+            None => error,
+        })
+    }
+
+    fn run_unguarded(&mut self, inbound: &mut dyn Inbound) -> Result<()> {
+        for source in &mut self.sources {
+            source.start()?;
+        }
+        let mut open: Vec<bool> = self.sources.iter().map(|_| true).collect();
+        let mut left = open.len();
+        while left > 0 {
+            let (source, chunk, last) = inbound.next()?;
+            let Some(is_open) = open.get_mut(source) else {
+                continue;
+            };
+            if !*is_open {
+                return Err(Error::transport("the runner sent input after its end"));
+            }
+            if !chunk.is_empty() {
+                self.sources[source].feed(chunk)?;
+            }
+            if last {
+                *is_open = false;
+                left -= 1;
+            }
+        }
+        for source in &mut self.sources {
+            source.finish()?;
+        }
+        Ok(())
+    }
+}
+
+/// The error of a panic. Encoding unwinds with an [`Error`] of its own.
+pub(super) fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Error {
+    let payload = match payload.downcast::<Error>() {
+        Ok(error) => return *error,
+        Err(payload) => payload,
+    };
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is not text".to_owned());
+    // Dropping what was thrown may throw again.
+    let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
+    Error::new(ErrorKind::Panic, format!("panic: {text}"))
+}

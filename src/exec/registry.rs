@@ -1,0 +1,214 @@
+//! What a worker can run, by name.
+
+use std::any::type_name;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::edge::{AnyLink, Form, erase};
+use super::flow::Typed;
+use super::nodes::{CombinePlace, ParDo, ParDoPlace, build_combine};
+use crate::dofn::{
+    CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, Step, Steps,
+    Sum, View, Wiring,
+};
+use crate::element::{Coder, Element, Raw};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::descriptor::CombineStage;
+use crate::window::Window;
+
+/// The functions that a worker can run.
+///
+/// A library exports `pub fn register(registry: &mut Registry)`, and a binary calls those of the libraries that it
+/// offers. Names are unique; a name that is given twice is reported by [`Registry::check`].
+#[derive(Default)]
+pub struct Registry {
+    functions: BTreeMap<&'static str, Function>,
+    combiners: BTreeMap<&'static str, Combiner>,
+    clashes: Vec<String>,
+}
+
+/// A registered function.
+pub(crate) struct Function {
+    type_name: &'static str,
+    pub(crate) input: Form,
+    pub(crate) outputs: Vec<(&'static str, Form)>,
+    make: Make,
+}
+
+type Make =
+    Box<dyn Fn(&FunctionPayload, &mut Wiring<'_>, ParDoPlace) -> Result<AnyLink> + Send + Sync>;
+
+/// A registered combiner.
+pub(crate) struct Combiner {
+    type_name: &'static str,
+    /// The forms that a stage takes and gives, for keys of a coder.
+    pub(crate) forms: fn(CombineStage, Coder) -> (Form, Form),
+    pub(crate) make: fn(&FunctionPayload, CombineStage, CombinePlace, AnyLink) -> Result<AnyLink>,
+}
+
+impl Registry {
+    /// A registry of the functions that ferrobeam itself brings: the standard combiners.
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        registry
+            .add_combine::<Sum<i64>>()
+            .add_combine::<Sum<f64>>()
+            .add_combine::<Mean<i64>>()
+            .add_combine::<Mean<f64>>()
+            .add_combine::<Min<i64>>()
+            .add_combine::<Min<f64>>()
+            .add_combine::<Max<i64>>()
+            .add_combine::<Max<f64>>()
+            .add_combine::<Count<Raw>>();
+        registry
+    }
+
+    /// Adds a function.
+    pub fn add<F: DoFn + Named>(&mut self) -> &mut Self {
+        self.add_function::<F>(F::NAME, |payload| payload.function::<F>())
+    }
+
+    /// Adds a chain of closures, given the function that makes it.
+    pub fn add_steps<T, S, G>(&mut self, make: G) -> &mut Self
+    where
+        T: Element,
+        S: Step<T>,
+        S::Out: Element,
+        G: Fn() -> Steps<T, S> + Send + Sync + 'static,
+    {
+        let name = make().name();
+        self.add_function::<Steps<T, S>>(name, move |_| Ok(make()))
+    }
+
+    fn add_function<F: DoFn>(
+        &mut self,
+        name: &'static str,
+        make: impl Fn(&FunctionPayload) -> Result<F> + Send + Sync + 'static,
+    ) -> &mut Self {
+        let mut outputs = Outputs(Vec::new());
+        F::Io::describe(&mut outputs);
+        let function = Function {
+            type_name: type_name::<F>(),
+            input: Form::typed::<F::In>(),
+            outputs: outputs.0,
+            make: Box::new(move |payload, wiring, place| {
+                let node = ParDo::new(make(payload)?, wiring, place)?;
+                Ok(erase::<Typed<F::In>>(Box::new(node)))
+            }),
+        };
+        if let Some(known) = self.functions.get(name) {
+            self.clashes
+                .push(clash(name, known.type_name, function.type_name));
+        }
+        self.functions.insert(name, function);
+        self
+    }
+
+    /// Adds a combiner.
+    pub fn add_combine<C: CombineFn + Named>(&mut self) -> &mut Self {
+        let combiner = Combiner {
+            type_name: type_name::<C>(),
+            forms: combine_forms::<C>,
+            make: |payload, stage, place, out| {
+                build_combine(stage, payload.function::<C>()?, place, out)
+            },
+        };
+        if let Some(known) = self.combiners.get(C::NAME) {
+            self.clashes
+                .push(clash(C::NAME, known.type_name, combiner.type_name));
+        }
+        self.combiners.insert(C::NAME, combiner);
+        self
+    }
+
+    /// Refuses names that were given twice.
+    ///
+    /// # Errors
+    /// The names and the types that claim them.
+    pub fn check(&self) -> Result<()> {
+        match self.clashes.first() {
+            None => Ok(()),
+            Some(clash) => Err(Error::new(ErrorKind::Registry, clash.clone())),
+        }
+    }
+
+    /// The names of all functions and combiners.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.functions.keys().chain(self.combiners.keys()).copied()
+    }
+
+    pub(crate) fn function(&self, name: &str) -> Result<&Function> {
+        self.functions
+            .get(name)
+            .ok_or_else(|| unknown("function", name, self.functions.keys()))
+    }
+
+    pub(crate) fn combiner(&self, name: &str) -> Result<&Combiner> {
+        self.combiners
+            .get(name)
+            .ok_or_else(|| unknown("combiner", name, self.combiners.keys()))
+    }
+}
+
+impl Function {
+    /// The node of the function, in front of the links that `wiring` holds.
+    pub(crate) fn link(
+        &self,
+        payload: &FunctionPayload,
+        wiring: &mut Wiring<'_>,
+        place: ParDoPlace,
+    ) -> Result<AnyLink> {
+        (self.make)(payload, wiring, place)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+fn combine_forms<C: CombineFn>(stage: CombineStage, key: Coder) -> (Form, Form) {
+    use crate::element::Iter;
+    let acc = |key| Form::keyed::<C::Acc>(key);
+    let value = |key| Form::keyed::<C::In>(key);
+    match stage {
+        CombineStage::Precombine | CombineStage::ConvertToAccumulators => {
+            (value(key.clone()), acc(key))
+        }
+        CombineStage::MergeAccumulators => (Form::keyed::<Iter<C::Acc>>(key.clone()), acc(key)),
+        CombineStage::ExtractOutputs => (acc(key.clone()), Form::keyed::<C::Out>(key)),
+        CombineStage::GroupedValues => (
+            Form::keyed::<Iter<C::In>>(key.clone()),
+            Form::keyed::<C::Out>(key),
+        ),
+    }
+}
+
+fn clash(name: &str, one: &str, other: &str) -> String {
+    format!("two functions are named {name:?}: {one} and {other}; rename one, or raise its version")
+}
+
+#[cold]
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a &'static str>) -> Error {
+    let known: Vec<&str> = known.copied().collect();
+    Error::new(
+        ErrorKind::Registry,
+        format!(
+            "this worker has no {what} named {name:?}; it has {known:?}: register it, or use the submitter's binary"
+        ),
+    )
+}
+
+/// Collects the outputs of a function.
+struct Outputs(Vec<(&'static str, Form)>);
+
+impl Describe for Outputs {
+    fn output<T: Element>(&mut self, tag: &'static str) {
+        self.0.push((tag, Form::typed::<T>()));
+    }
+
+    fn side<V: View>(&mut self, _tag: &'static str) {}
+
+    fn window<W: Window>(&mut self) {}
+}

@@ -1,0 +1,524 @@
+//! Bundle descriptors, checked.
+//!
+//! Past this module every id is an index that resolves, and every payload is a value.
+
+use std::collections::{BTreeMap, HashMap};
+
+use beam_proto::fnexec::{ProcessBundleDescriptor, RemoteGrpcPort};
+use beam_proto::pipeline::{self as proto, FunctionSpec, PTransform};
+use prost::Message;
+
+use super::coders;
+use super::windowing;
+use crate::dofn::{FUNCTION_URN, FunctionPayload};
+use crate::element::coder::urn;
+use crate::element::{Coder, Element, Header, Input, Nesting, Timestamp, WindowCoding};
+use crate::error::{Context, Error, Result};
+use crate::window::{GlobalWindow, IntervalWindow, Window, WindowFn};
+
+/// The index of a collection in [`PlanSpec::collections`].
+pub type CollectionIndex = usize;
+
+/// A bundle descriptor whose ids resolve and whose payloads could be read.
+#[derive(Debug)]
+pub struct PlanSpec {
+    /// The descriptor's id.
+    pub id: String,
+    /// The transforms, without composites.
+    pub nodes: Vec<NodeSpec>,
+    /// The collections between them.
+    pub collections: Vec<CollectionSpec>,
+    /// Where state is served, as `host:port`.
+    pub state_endpoint: Option<String>,
+}
+
+/// One collection.
+#[derive(Debug)]
+pub struct CollectionSpec {
+    /// Its id.
+    pub id: String,
+    /// The nodes that read it as their main input, with their local names for it.
+    pub readers: Vec<(usize, String)>,
+    /// How its elements are windowed.
+    pub windowing: WindowingSpec,
+    coder_id: String,
+}
+
+/// One transform.
+#[derive(Debug)]
+pub struct NodeSpec {
+    /// Its id.
+    pub id: String,
+    /// Its full name in the pipeline.
+    pub name: String,
+    /// What it does.
+    pub kind: NodeKind,
+    /// Its main inputs by local name.
+    pub inputs: Vec<(String, CollectionIndex)>,
+    /// Its outputs by local name.
+    pub outputs: Vec<(String, CollectionIndex)>,
+}
+
+/// What a transform does.
+#[derive(Debug)]
+pub enum NodeKind {
+    /// Reads elements from the runner.
+    Source(PortSpec),
+    /// Writes elements to the runner.
+    Sink(PortSpec),
+    /// Runs a function.
+    ParDo {
+        /// Which function.
+        function: FunctionPayload,
+        /// Its side inputs.
+        sides: Vec<SideSpec>,
+    },
+    /// Passes all inputs on.
+    Flatten,
+    /// Assigns windows.
+    WindowInto(WindowFn),
+    /// Maps windows of a main input to windows of a side input.
+    MapWindows(WindowFn, Coder),
+    /// Merges windows.
+    MergeWindows(WindowFn, Coder),
+    /// One stage of combining.
+    Combine {
+        /// Which stage.
+        stage: CombineStage,
+        /// Which combiner.
+        function: FunctionPayload,
+    },
+}
+
+/// A stage of combining, named after its URN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CombineStage {
+    /// Values to accumulators, many at once, before grouping.
+    Precombine,
+    /// Grouped accumulators to one.
+    MergeAccumulators,
+    /// An accumulator to the result.
+    ExtractOutputs,
+    /// A value to its accumulator.
+    ConvertToAccumulators,
+    /// Grouped values to the result.
+    GroupedValues,
+}
+
+/// Where a source or sink is connected.
+#[derive(Debug, Clone)]
+pub struct PortSpec {
+    /// `host:port` of the data service.
+    pub endpoint: String,
+    /// Coder of the values.
+    pub value: Coder,
+    /// How the header stands before each value.
+    pub header: HeaderSpec,
+}
+
+/// How headers stand on a port.
+#[derive(Debug, Clone)]
+pub enum HeaderSpec {
+    /// Before each value.
+    Encoded(WindowCoding),
+    /// Nowhere: all values have this one.
+    Constant(Header),
+}
+
+/// How a collection is windowed.
+#[derive(Debug, Clone)]
+pub struct WindowingSpec {
+    /// The standard window function, unless it is another SDK's own.
+    pub window_fn: Option<WindowFn>,
+    /// Which timestamp a group of its elements has.
+    pub output_time: OutputTime,
+    /// The coder of its windows.
+    pub coder: Coder,
+}
+
+/// Which timestamp a combined element has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputTime {
+    /// The end of the window.
+    EndOfWindow,
+    /// The latest of the parts.
+    Latest,
+    /// The earliest of the parts.
+    Earliest,
+}
+
+/// A side input.
+#[derive(Debug)]
+pub struct SideSpec {
+    /// Its local name.
+    pub tag: String,
+    /// Coder of the collection.
+    pub coder: Coder,
+    /// The window function that its windows are mapped by.
+    pub window_fn: WindowFn,
+}
+
+impl WindowingSpec {
+    /// How the windows are encoded.
+    ///
+    /// # Errors
+    /// A window coder whose values cannot be stepped over.
+    pub fn coding(&self) -> Result<WindowCoding> {
+        WindowCoding::of(&self.coder)
+    }
+
+    /// A function that finds the last timestamp of an encoded window.
+    pub fn end_of(&self) -> EndOf {
+        end_of_windows(&self.coder)
+    }
+}
+
+/// Finds the last timestamp of an encoded window.
+pub type EndOf = fn(&[u8]) -> Result<Timestamp>;
+
+/// How to find the last timestamp of a window that `coder` encoded.
+pub fn end_of_windows(coder: &Coder) -> EndOf {
+    match coder.urn.as_ref() {
+        urn::GLOBAL_WINDOW => |_| Ok(GlobalWindow.max_timestamp()),
+        urn::INTERVAL_WINDOW => |window| {
+            let window = IntervalWindow::decode(&mut Input::new(window), Nesting::Nested)?;
+            Ok(window.max_timestamp())
+        },
+        urn::CUSTOM_WINDOW => |window| Timestamp::decode(&mut Input::new(window)),
+        _ => |_| {
+            Err(Error::descriptor(
+                "the end of a window of an unknown kind cannot be told",
+            ))
+        },
+    }
+}
+
+impl TryFrom<ProcessBundleDescriptor> for PlanSpec {
+    type Error = Error;
+
+    fn try_from(descriptor: ProcessBundleDescriptor) -> Result<Self> {
+        let id = descriptor.id.clone();
+        Reader::new(&descriptor).read().at("descriptor", id)
+    }
+}
+
+/// Reads one descriptor.
+struct Reader<'a> {
+    descriptor: &'a ProcessBundleDescriptor,
+    indices: HashMap<&'a str, CollectionIndex>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(descriptor: &'a ProcessBundleDescriptor) -> Self {
+        let indices = descriptor
+            .pcollections
+            .keys()
+            .enumerate()
+            .map(|(i, id)| (id.as_str(), i))
+            .collect();
+        Reader {
+            descriptor,
+            indices,
+        }
+    }
+
+    fn read(&self) -> Result<PlanSpec> {
+        let mut collections = self
+            .descriptor
+            .pcollections
+            .iter()
+            .map(|(id, collection)| {
+                Ok(CollectionSpec {
+                    id: id.clone(),
+                    readers: Vec::new(),
+                    windowing: self
+                        .windowing(&collection.windowing_strategy_id)
+                        .at("collection", id)?,
+                    coder_id: collection.coder_id.clone(),
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let mut nodes = Vec::new();
+        for (id, transform) in &self.descriptor.transforms {
+            if !transform.subtransforms.is_empty() {
+                continue;
+            }
+            let node = self.node(id, transform, &collections).at("transform", id)?;
+            for (tag, collection) in &node.inputs {
+                collections[*collection]
+                    .readers
+                    .push((nodes.len(), tag.clone()));
+            }
+            nodes.push(node);
+        }
+        let state = self.descriptor.state_api_service_descriptor.as_ref();
+        Ok(PlanSpec {
+            id: self.descriptor.id.clone(),
+            nodes,
+            collections,
+            state_endpoint: state.map(|d| d.url.clone()).filter(|url| !url.is_empty()),
+        })
+    }
+
+    fn node(
+        &self,
+        id: &str,
+        transform: &PTransform,
+        collections: &[CollectionSpec],
+    ) -> Result<NodeSpec> {
+        let spec = transform
+            .spec
+            .as_ref()
+            .ok_or_else(|| Error::descriptor("a transform has no spec"))?;
+        let mut inputs = self.collections(&transform.inputs)?;
+        let outputs = self.collections(&transform.outputs)?;
+        let payload = &spec.payload[..];
+        let kind = match spec.urn.as_str() {
+            "beam:runner:source:v1" => {
+                let (_, output) = only(&outputs, "output")?;
+                NodeKind::Source(self.port(payload, &collections[output].coder_id)?)
+            }
+            "beam:runner:sink:v1" => {
+                let (_, input) = only(&inputs, "input")?;
+                NodeKind::Sink(self.port(payload, &collections[input].coder_id)?)
+            }
+            "beam:transform:pardo:v1" => {
+                let pardo = proto::ParDoPayload::decode(payload).map_err(unreadable)?;
+                let sides = pardo
+                    .side_inputs
+                    .iter()
+                    .map(|(tag, side)| self.side(tag, side, &inputs, collections))
+                    .collect::<Result<Vec<_>>>()?;
+                inputs.retain(|(tag, _)| !pardo.side_inputs.contains_key(tag));
+                refuse_what_is_missing(&pardo)?;
+                NodeKind::ParDo {
+                    function: function(pardo.do_fn.as_ref())?,
+                    sides,
+                }
+            }
+            "beam:transform:flatten:v1" => NodeKind::Flatten,
+            "beam:transform:window_into:v1" => {
+                let into = proto::WindowIntoPayload::decode(payload).map_err(unreadable)?;
+                NodeKind::WindowInto(standard_window_fn(into.window_fn.as_ref())?)
+            }
+            "beam:transform:map_windows:v1" | "beam:transform:merge_windows:v1" => {
+                let window_fn = FunctionSpec::decode(payload).map_err(unreadable)?;
+                let window_fn = standard_window_fn(Some(&window_fn))?;
+                let (_, input) = only(&inputs, "input")?;
+                let pair = self.coder(&collections[input].coder_id)?;
+                if spec.urn == "beam:transform:map_windows:v1" {
+                    NodeKind::MapWindows(window_fn, pair)
+                } else {
+                    NodeKind::MergeWindows(window_fn, pair)
+                }
+            }
+            other => match combine_stage(other) {
+                Some(stage) => {
+                    let combine = proto::CombinePayload::decode(payload).map_err(unreadable)?;
+                    NodeKind::Combine {
+                        stage,
+                        function: function(combine.combine_fn.as_ref())?,
+                    }
+                }
+                None => {
+                    return Err(Error::descriptor(format!(
+                        "this worker does not run transforms of {other}; the runner should have expanded it or given it \
+                         to another environment"
+                    )));
+                }
+            },
+        };
+        Ok(NodeSpec {
+            id: id.into(),
+            name: transform.unique_name.clone(),
+            kind,
+            inputs,
+            outputs,
+        })
+    }
+
+    fn collections(
+        &self,
+        ids: &BTreeMap<String, String>,
+    ) -> Result<Vec<(String, CollectionIndex)>> {
+        ids.iter()
+            .map(|(tag, id)| match self.indices.get(id.as_str()) {
+                Some(index) => Ok((tag.clone(), *index)),
+                None => Err(Error::descriptor(format!("collection {id:?} is missing"))),
+            })
+            .collect()
+    }
+
+    fn coder(&self, id: &str) -> Result<Coder> {
+        coders::resolve(&self.descriptor.coders, id)
+    }
+
+    fn port(&self, payload: &[u8], collection_coder: &str) -> Result<PortSpec> {
+        let port = RemoteGrpcPort::decode(payload).map_err(unreadable)?;
+        let endpoint = port
+            .api_service_descriptor
+            .map(|d| d.url)
+            .unwrap_or_default();
+        if endpoint.is_empty() {
+            return Err(Error::descriptor("the port names no data service"));
+        }
+        let coder = self.coder(if port.coder_id.is_empty() {
+            collection_coder
+        } else {
+            &port.coder_id
+        })?;
+        let value = coder.component(0)?.clone();
+        let coding = WindowCoding::of(coder.component(1)?)?;
+        let header = match coder.urn.as_ref() {
+            urn::WINDOWED_VALUE => HeaderSpec::Encoded(coding),
+            urn::PARAM_WINDOWED_VALUE => {
+                let mut header = Header::global(Timestamp::MIN);
+                header.decode_into(&mut Input::new(&coder.payload), &coding)?;
+                HeaderSpec::Constant(header)
+            }
+            _ => {
+                return Err(Error::descriptor(format!(
+                    "the port's coder {coder} is not one of windowed values"
+                )));
+            }
+        };
+        Ok(PortSpec {
+            endpoint,
+            value,
+            header,
+        })
+    }
+
+    fn windowing(&self, id: &str) -> Result<WindowingSpec> {
+        let Some(strategy) = self.descriptor.windowing_strategies.get(id) else {
+            return Err(Error::descriptor(format!(
+                "windowing strategy {id:?} is missing"
+            )));
+        };
+        let window_fn = strategy
+            .window_fn
+            .as_ref()
+            .map(windowing::window_fn)
+            .transpose()?
+            .flatten();
+        let output_time = match strategy.output_time() {
+            proto::output_time::Enum::LatestInPane => OutputTime::Latest,
+            proto::output_time::Enum::EarliestInPane => OutputTime::Earliest,
+            _ => OutputTime::EndOfWindow,
+        };
+        // Windows that nobody looks at may have a coder that nobody knows.
+        let coder = match self.coder(&strategy.window_coder_id) {
+            Ok(coder) => coder,
+            Err(error) => match window_fn {
+                Some(window_fn) => window_fn.coder(),
+                None => return Err(error),
+            },
+        };
+        Ok(WindowingSpec {
+            window_fn,
+            output_time,
+            coder,
+        })
+    }
+
+    fn side(
+        &self,
+        tag: &str,
+        side: &proto::SideInput,
+        inputs: &[(String, CollectionIndex)],
+        collections: &[CollectionSpec],
+    ) -> Result<SideSpec> {
+        let Some((_, collection)) = inputs.iter().find(|(input, _)| input == tag) else {
+            return Err(Error::descriptor(format!(
+                "side input {tag:?} is not among the inputs"
+            )));
+        };
+        let collection = &collections[*collection];
+        let mapped = side
+            .window_mapping_fn
+            .as_ref()
+            .map(windowing::window_fn)
+            .transpose()?
+            .flatten();
+        let window_fn = mapped.or(collection.windowing.window_fn).ok_or_else(|| {
+            Error::descriptor(format!(
+                "side input {tag:?} has windows of another SDK's own kind; re-window it first"
+            ))
+        })?;
+        Ok(SideSpec {
+            tag: tag.into(),
+            coder: self.coder(&collection.coder_id)?,
+            window_fn,
+        })
+    }
+}
+
+/// What a ParDo may ask for that is not there yet must be refused, not ignored.
+fn refuse_what_is_missing(pardo: &proto::ParDoPayload) -> Result<()> {
+    for (asked, what) in [
+        (!pardo.state_specs.is_empty(), "state"),
+        (!pardo.timer_family_specs.is_empty(), "timers"),
+        (!pardo.restriction_coder_id.is_empty(), "restrictions"),
+        (pardo.requests_finalization, "bundle finalization"),
+    ] {
+        if asked {
+            return Err(Error::descriptor(format!(
+                "the function uses {what}, which this worker does not support"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn function(spec: Option<&FunctionSpec>) -> Result<FunctionPayload> {
+    let spec = spec.ok_or_else(|| Error::descriptor("the transform names no function"))?;
+    if spec.urn != FUNCTION_URN {
+        return Err(Error::descriptor(format!(
+            "the function's URN is {}, but this worker runs functions of {FUNCTION_URN} only; the transform was given to \
+             the wrong environment",
+            spec.urn
+        )));
+    }
+    FunctionPayload::parse(&spec.payload)
+}
+
+fn standard_window_fn(spec: Option<&FunctionSpec>) -> Result<WindowFn> {
+    let spec = spec.ok_or_else(|| Error::descriptor("the transform names no window function"))?;
+    windowing::window_fn(spec)?.ok_or_else(|| {
+        Error::descriptor(format!(
+            "this worker does not know the window function {}",
+            spec.urn
+        ))
+    })
+}
+
+fn combine_stage(urn: &str) -> Option<CombineStage> {
+    Some(match urn {
+        "beam:transform:combine_per_key_precombine:v1" => CombineStage::Precombine,
+        "beam:transform:combine_per_key_merge_accumulators:v1" => CombineStage::MergeAccumulators,
+        "beam:transform:combine_per_key_extract_outputs:v1" => CombineStage::ExtractOutputs,
+        "beam:transform:combine_per_key_convert_to_accumulators:v1" => {
+            CombineStage::ConvertToAccumulators
+        }
+        "beam:transform:combine_grouped_values:v1" => CombineStage::GroupedValues,
+        _ => return None,
+    })
+}
+
+fn only(
+    collections: &[(String, CollectionIndex)],
+    what: &str,
+) -> Result<(String, CollectionIndex)> {
+    match collections {
+        [one] => Ok(one.clone()),
+        _ => Err(Error::descriptor(format!(
+            "the transform must have one {what}, but has {}",
+            collections.len()
+        ))),
+    }
+}
+
+#[cold]
+fn unreadable(error: prost::DecodeError) -> Error {
+    Error::descriptor("the transform's payload cannot be read").because(error)
+}
