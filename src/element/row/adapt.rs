@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use super::codec::name_field;
 use super::instant::Instant;
 use super::logical::urn;
+use super::read::name_field;
 use super::{Decimal, DynRow, Field, FieldType, Kind, LogicalType, Schema, Value};
 use crate::error::{Error, Result};
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use super::{Field, FieldType, FieldValue, Kind, Row, Schema, Value, codec};
+use super::header::put_header;
+use super::{Field, FieldType, FieldValue, Kind, Row, Schema, Value, read};
 use crate::element::{Input, Nesting};
 use crate::error::Result;
 
@@ -31,7 +32,7 @@ fn written<T: FieldValue>(value: &T) -> Result<Value> {
     }
     let mut bytes = Vec::new();
     value.put_field(&mut bytes);
-    codec::read_value(&T::field_type(), &mut Input::new(&bytes))
+    read::read_value(&T::field_type(), &mut Input::new(&bytes))
 }
 
 /// The schema of a struct, made once.
@@ -56,7 +57,7 @@ pub fn field_type<R: Row>() -> FieldType {
 /// Appends one row.
 #[inline]
 pub fn put<R: Row>(row: &R, out: &mut Vec<u8>) {
-    codec::put_header(out, R::FIELDS, |index| row.null_at(index));
+    put_header(out, R::FIELDS, |index| row.null_at(index));
     row.put_values(out);
 }
 
@@ -77,5 +78,5 @@ pub fn read<R: Row>(input: &mut Input<'_>, at: Nesting) -> Result<R> {
 /// # Errors
 /// Bytes that end early or that the schema does not allow.
 pub fn skip<R: Row>(input: &mut Input<'_>, at: Nesting) -> Result<()> {
-    codec::skip_row(R::schema(), input, at)
+    read::skip_row(R::schema(), input, at)
 }
