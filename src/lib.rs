@@ -1,12 +1,15 @@
 //! ferrobeam: a Rust SDK harness for Apache Beam.
 
+pub mod cli;
 pub mod dofn;
 pub mod element;
 mod error;
 pub mod exec;
 pub mod expansion;
+pub mod harness;
 pub mod model;
 pub mod prelude;
+pub mod testing;
 pub mod window;
 
 pub use beam_derive::{CombineFn, DoFn, Ports, Row};

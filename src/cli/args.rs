@@ -31,9 +31,7 @@ impl Args {
             };
             let (name, value) = match flag.split_once('=') {
                 Some((name, value)) => (name, Some(value.to_owned())),
-                None if takes_value(flag) => {
-                    (flag, args.next_if(|next| !next.starts_with("--")))
-                }
+                None if takes_value(flag) => (flag, args.next_if(|next| !next.starts_with("--"))),
                 None => (flag, None),
             };
             parsed

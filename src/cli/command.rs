@@ -7,6 +7,7 @@ use super::args::Args;
 use super::describe::Format;
 use crate::error::{Error, Result};
 use crate::expansion::Start;
+use crate::harness::Options;
 
 /// The port that Beam's own expansion services are started on by convention.
 const SERVE_PORT: u16 = 8097;
@@ -79,16 +80,25 @@ pub(super) struct Serve {
     pub(super) artifacts: Vec<(PathBuf, String)>,
 }
 
-/// What a runner said to the worker that it started.
+/// Where a worker finds its runner.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Worker {
-    pub(super) id: Option<String>,
+    pub(super) id: String,
+    pub(super) provision: Option<String>,
     pub(super) control: Option<String>,
     pub(super) logging: Option<String>,
-    pub(super) artifact: Option<String>,
-    pub(super) provision: Option<String>,
-    pub(super) status: Option<String>,
-    pub(super) semi_persist_dir: Option<PathBuf>,
+}
+
+impl From<Worker> for Options {
+    fn from(worker: Worker) -> Self {
+        Options {
+            id: worker.id,
+            provision_endpoint: worker.provision,
+            control_endpoint: worker.control,
+            logging_endpoint: worker.logging,
+            ..Options::default()
+        }
+    }
 }
 
 /// Parses the arguments after the program's name; `variable` reads the environment. Returns what was not understood,
@@ -182,8 +192,11 @@ fn artifact(text: &str) -> Result<(PathBuf, String)> {
         return Ok((path.into(), name.into()));
     }
     let path = PathBuf::from(text);
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let name = name.ok_or_else(|| Error::config(format!("{text:?} does not end in a file name")))?;
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let name =
+        name.ok_or_else(|| Error::config(format!("{text:?} does not end in a file name")))?;
     Ok((path, name))
 }
 
@@ -208,19 +221,22 @@ fn listen(args: &mut Args, flag: &str, otherwise: u16) -> Result<Listen> {
 fn worker(args: &mut Args, variable: impl Fn(&str) -> Option<String>) -> Result<Worker> {
     let descriptor = |name: &str| variable(name).map(|text| url(name, &text)).transpose();
     let mut worker = Worker {
-        id: args.take("id")?,
+        id: args.take("id")?.unwrap_or_default(),
+        provision: args.take("provision_endpoint")?,
         control: args.take("control_endpoint")?,
         logging: args.take("logging_endpoint")?,
-        artifact: args.take("artifact_endpoint")?,
-        provision: args.take("provision_endpoint")?,
-        status: args.take("status_endpoint")?,
-        semi_persist_dir: args.take("semi_persist_dir")?.map(PathBuf::from),
     };
+    // Runners pass these, too; the provision service tells what is needed of them.
+    for ignored in ["artifact_endpoint", "status_endpoint", "semi_persist_dir"] {
+        args.take(ignored)?;
+    }
     // A subprocess gets no flags. Its environment may be that of a runner in a container, so flags come first.
     if worker.control.is_none() && worker.provision.is_none() {
         worker.control = descriptor(CONTROL_VARIABLE)?;
         worker.logging = descriptor("LOGGING_API_SERVICE_DESCRIPTOR")?;
-        worker.id = worker.id.or_else(|| variable("WORKER_ID"));
+        if worker.id.is_empty() {
+            worker.id = variable("WORKER_ID").unwrap_or_default();
+        }
     }
     if worker.control.is_none() && worker.provision.is_none() {
         return Err(Error::config(format!(
@@ -283,7 +299,8 @@ mod tests {
 
     #[test]
     fn flags_of_other_services_are_left_over() {
-        let (command, left) = parsed("8097 --filesToStage=a.jar --alsoStartLoopbackWorker").expect("serve");
+        let (command, left) =
+            parsed("8097 --filesToStage=a.jar --alsoStartLoopbackWorker").expect("serve");
         assert_eq!(command, Command::Serve(serve_on(8097)));
         assert_eq!(left, ["--filesToStage", "--alsoStartLoopbackWorker"]);
     }
@@ -302,10 +319,7 @@ mod tests {
             address: Some("h:2".into()),
             starts: vec![Start::Docker, Start::External],
             image: Some("x:1".into()),
-            artifacts: vec![
-                ("a/m.pt".into(), "m.pt".into()),
-                ("b".into(), "n".into()),
-            ],
+            artifacts: vec![("a/m.pt".into(), "m.pt".into()), ("b".into(), "n".into())],
         };
         assert_eq!(command, Command::Serve(expected));
         assert!(refused("serve --env=cloud").contains("no way to start a worker"));
@@ -320,7 +334,7 @@ mod tests {
         ] {
             let (command, _) = parsed(line).expect(line);
             let expected = Worker {
-                id: Some("job-1[job]_e".into()),
+                id: "job-1[job]_e".into(),
                 provision: Some("localhost:9".into()),
                 ..Worker::default()
             };
@@ -341,21 +355,24 @@ mod tests {
         };
         let (command, _) = parse([], variable).expect("worker");
         let expected = Worker {
-            id: Some("w".into()),
+            id: "w".into(),
             control: Some("localhost:1".into()),
             logging: Some("localhost:2".into()),
             ..Worker::default()
         };
         assert_eq!(command, Command::Worker(expected));
         let error = parse([], |_| Some("nonsense".into())).expect_err("no url");
-        assert!(error.to_string().contains("url: \"localhost:1234\""), "{error}");
+        assert!(
+            error.to_string().contains("url: \"localhost:1234\""),
+            "{error}"
+        );
         // Flags say more than an inherited environment.
         let flags = ["--id=x".to_owned(), "--provision_endpoint=y".to_owned()];
         let (command, _) = parse(flags, variable).expect("worker");
         let Command::Worker(worker) = command else {
             panic!("not a worker");
         };
-        assert_eq!((worker.id.as_deref(), worker.control), (Some("x"), None));
+        assert_eq!((&worker.id[..], worker.control), ("x", None));
     }
 
     #[test]
@@ -364,7 +381,10 @@ mod tests {
         assert_eq!(parsed("pool").expect("pool").0, pool(50_000));
         assert_eq!(parsed("pool 0").expect("pool").0, pool(0));
         assert_eq!(parsed("--worker_pool").expect("pool").0, pool(50_000));
-        assert_eq!(parsed("--service_port=5 --worker_pool").expect("pool").0, pool(5));
+        assert_eq!(
+            parsed("--service_port=5 --worker_pool").expect("pool").0,
+            pool(5)
+        );
         assert_eq!(parsed("list").expect("list").0, Command::List);
         assert_eq!(parsed("serve --help").expect("help").0, Command::Help);
         assert_eq!(parsed("--version").expect("version").0, Command::Version);

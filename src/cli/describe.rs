@@ -106,11 +106,19 @@ fn section(text: &mut String, listing: &Listing) -> std::fmt::Result {
             .collect::<Vec<_>>()
             .join(", "),
     };
-    writeln!(text, "Inputs: {}. Outputs: {}.", names(&listing.inputs), names(&listing.outputs))?;
+    writeln!(
+        text,
+        "Inputs: {}. Outputs: {}.",
+        names(&listing.inputs),
+        names(&listing.outputs)
+    )?;
     if listing.config.fields().is_empty() {
         return Ok(());
     }
-    writeln!(text, "\n| field | type | required | meaning |\n|---|---|---|---|")?;
+    writeln!(
+        text,
+        "\n| field | type | required | meaning |\n|---|---|---|---|"
+    )?;
     for field in listing.config.fields() {
         let required = if field.field_type.nullable { "" } else { "yes" };
         writeln!(

@@ -24,10 +24,12 @@ mod serve;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::exec::Registry;
 use crate::expansion::Catalogue;
+use crate::harness::{self, worker};
 use command::Command;
 
 /// What a binary holds: functions that its workers run, and transforms that it offers.
@@ -91,7 +93,10 @@ fn execute(app: App, command: Command) -> Result<()> {
     match command {
         Command::Serve(options) => serve::serve(app, options),
         Command::Pool(listen) => serve::pool(app, &listen),
-        Command::Worker(_) => Err(Error::config("not there yet")),
+        Command::Worker(options) => {
+            harness::install_logging();
+            worker::run(options.into(), Arc::new(app.registry))
+        }
         Command::List => print(&describe::list(&app.catalogue)),
         Command::Describe(format, address) => {
             app.catalogue.check()?;

@@ -1,11 +1,15 @@
 //! Serving until a signal comes.
 
 use std::io::Write as _;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
+
+use beam_proto::fnexec::beam_fn_external_worker_pool_server::BeamFnExternalWorkerPoolServer;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio_stream::StreamExt as _;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -15,6 +19,7 @@ use super::listen::{self, Listeners};
 use super::{App, name};
 use crate::error::{Error, Result};
 use crate::expansion::{Artifacts, ExpansionService, Places, environment};
+use crate::harness::pool::Pool;
 
 /// How long requests in flight may go on after a signal. Python's clients send SIGINT and kill a second later.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
@@ -41,14 +46,21 @@ pub(super) fn serve(app: App, options: Serve) -> Result<()> {
     let service = ExpansionService::new(app.catalogue, environment, artifacts)?;
     let port = listeners.port;
     let greeting = format!("{} offers {count} transforms on localhost:{port}", name());
-    run(listeners, service.into_routes(), &greeting)
+    let pool = Pool::new(Arc::new(app.registry));
+    let routes = service.into_routes().add_service(workers(pool));
+    run(listeners, routes, &greeting)
 }
 
 /// Starts workers when runners ask for them.
-pub(super) fn pool(_app: App, listen: &Listen) -> Result<()> {
+pub(super) fn pool(app: App, listen: &Listen) -> Result<()> {
     let listeners = listen::bind(listen)?;
     let greeting = format!("{} starts workers on port {}", name(), listeners.port);
-    run(listeners, Routes::default(), &greeting)
+    let pool = Pool::new(Arc::new(app.registry));
+    run(listeners, Routes::new(workers(pool)), &greeting)
+}
+
+fn workers(pool: Pool) -> BeamFnExternalWorkerPoolServer<Pool> {
+    BeamFnExternalWorkerPoolServer::new(pool)
 }
 
 fn pool_address(address: Option<String>, port: u16) -> String {
@@ -61,9 +73,9 @@ fn pool_address(address: Option<String>, port: u16) -> String {
 
 /// Whether an address ends in a port; the colons of a bare IPv6 address are none.
 fn has_port(address: &str) -> bool {
-    address
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| port.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']')))
+    address.rsplit_once(':').is_some_and(|(host, port)| {
+        port.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']'))
+    })
 }
 
 fn own_path() -> Result<String> {
@@ -99,7 +111,7 @@ async fn until_signal(listeners: Listeners, routes: Routes, greeting: &str) -> R
     }
     let incoming = sockets
         .into_iter()
-        .map(|socket| Box::pin(socket) as std::pin::Pin<Box<dyn tokio_stream::Stream<Item = _> + Send>>)
+        .map(|socket| Box::pin(socket) as Pin<Box<dyn Stream<Item = _> + Send>>)
         .reduce(|one, other| Box::pin(one.merge(other)))
         .ok_or_else(|| Error::transport("there is nothing to listen on"))?;
     let mut stopping = stopped.clone();

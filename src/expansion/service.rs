@@ -75,12 +75,16 @@ impl ExpansionRpc for ExpansionService {
         let _permit = self.free.acquire().await;
         let (catalogue, environment) = (self.catalogue.clone(), self.environment.clone());
         let (answer, answered) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("expand".into()).spawn(move || {
-            // A client that went away needs no answer.
-            let _ = answer.send(expand(&catalogue, request, &environment));
-        });
+        let thread = std::thread::Builder::new()
+            .name("expand".into())
+            .spawn(move || {
+                // A client that went away needs no answer.
+                let _ = answer.send(expand(&catalogue, request, &environment));
+            });
         let response = match thread {
-            Ok(_) => answered.await.unwrap_or_else(|_| failure("the expansion broke off")),
+            Ok(_) => answered
+                .await
+                .unwrap_or_else(|_| failure("the expansion broke off")),
             Err(error) => failure(format!("no thread for the expansion: {error}")),
         };
         Ok(Response::new(response))

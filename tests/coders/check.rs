@@ -56,10 +56,10 @@ fn ends_where_it_ends(coder: &Coder, bytes: &[u8], at: Nesting) -> Result {
         let more = [bytes, b"more"].concat();
         same("bytes skipped before more", &skipped(&more)?, &bytes.len())?;
         // No value is whole without its last byte.
-        if let [start @ .., _] = bytes {
-            if dynamic::skipped(coder, start, at).is_ok() {
-                return Err("a part of the value passes for the whole".into());
-            }
+        if let [start @ .., _] = bytes
+            && dynamic::skipped(coder, start, at).is_ok()
+        {
+            return Err("a part of the value passes for the whole".into());
         }
     }
     Ok(())

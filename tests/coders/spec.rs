@@ -36,7 +36,7 @@ fn path() -> Result<PathBuf, String> {
          `cargo verify coders` sets it",
     )?;
     let find = "import importlib.util as u; print(u.find_spec('apache_beam').submodule_search_locations[0])";
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(1);
     std::thread::spawn(move || sender.send(Command::new(python).args(["-c", find]).output()));
     let output = receiver
         .recv_timeout(Duration::from_secs(60))

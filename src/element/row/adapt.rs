@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use super::codec::name_field;
 use super::instant::Instant;
 use super::logical::urn;
+use super::read::name_field;
 use super::{Decimal, DynRow, Field, FieldType, Kind, LogicalType, Schema, Value};
 use crate::error::{Error, Result};
 
@@ -51,7 +51,7 @@ enum Step {
     /// A number or text to a decimal.
     Decimal,
     /// A point in time to one of another precision.
-    Instant(LogicalType, LogicalType),
+    Instant(Box<(LogicalType, LogicalType)>),
     List(Box<Part>),
     Map(Box<Part>, Box<Part>),
     Row(Box<RowAdapter>),
@@ -243,7 +243,7 @@ impl Step {
             (Kind::Logical(from), Kind::Logical(to))
                 if Instant::is_type(from) && Instant::is_type(to) =>
             {
-                Step::Instant(LogicalType::clone(from), LogicalType::clone(to))
+                Step::Instant(Box::new((LogicalType::clone(from), LogicalType::clone(to))))
             }
             (Kind::Logical(a), Kind::Logical(b)) if a.urn == b.urn => Step::Same,
             (Kind::Logical(any), _) if any.urn == urn::PYTHON_ANY => Step::Any(to.clone(), rule),
@@ -274,7 +274,7 @@ impl Step {
                 let n = as_integer(&value)?;
                 Ok(Value::Decimal(Decimal::new(i128::from(n), 0)))
             }
-            (Step::Instant(from, to), value) => Instant::read(from, &value)?.write(to),
+            (Step::Instant(types), value) => Instant::read(&types.0, &value)?.write(&types.1),
             (Step::List(part), Value::List(values)) => {
                 let values = values.into_iter().map(|value| part.apply(value));
                 values.collect::<Result<_>>().map(Value::List)

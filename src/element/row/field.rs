@@ -5,9 +5,12 @@ use std::hash::{BuildHasher, Hash};
 
 use bytes::Bytes;
 
-use super::codec::{self, put_run, read_int32, read_list, read_map, read_presence, read_text};
+use super::header::{FieldState, Header, put_header};
 use super::instant::{self, Instant};
 use super::logical::urn;
+use super::primitive::{
+    put_run, read_bool, read_int32, read_list, read_map, read_presence, read_text,
+};
 use super::{Decimal, FieldType, Kind};
 use crate::element::{Input, Nesting, Timestamp, put_varint};
 use crate::error::{Error, Result};
@@ -155,7 +158,7 @@ plain_fields! {
         |input| Ok(f32::from_bits(u32::from_be_bytes(input.array()?)));
     f64 as Double, |x, out| out.extend_from_slice(&x.to_bits().to_be_bytes()),
         |input| Ok(f64::from_bits(u64::from_be_bytes(input.array()?)));
-    bool as Boolean, |b, out| out.push(u8::from(*b)), |input| codec::read_bool(input);
+    bool as Boolean, |b, out| out.push(u8::from(*b)), |input| read_bool(input);
     String as String, |text, out| put_run(text.as_bytes(), out), |input| read_text(input).map(str::to_owned);
     Bytes as Bytes, |bytes, out| put_run(bytes, out), |input| {
         let length = input.length()?;
@@ -295,15 +298,15 @@ impl FieldValue for Timestamp {
 
     fn put_field(&self, out: &mut Vec<u8>) {
         let (seconds, micros) = Instant::from_millis(self.millis()).micros();
-        codec::put_header(out, 2, |_| false);
+        put_header(out, 2, |_| false);
         put_varint(out, seconds as u64);
         put_varint(out, micros as u64);
     }
 
     fn read_field(input: &mut Input<'_>) -> Result<Self> {
-        let header = codec::Header::read(input, 2, Nesting::Nested)?;
+        let header = Header::read(input, 2, Nesting::Nested)?;
         for rank in 0..2 {
-            if header.state(rank, rank) != codec::FieldState::Present {
+            if header.state(rank, rank) != FieldState::Present {
                 return Err(Error::decode("a timestamp lacks a part"));
             }
         }

@@ -1,7 +1,8 @@
 //! Reading the rows of a struct: its schema is known, so nothing is looked up.
 
 use super::FieldValue;
-use super::codec::{FieldState, Header, name_field};
+use super::header::{FieldState, Header};
+use super::read::name_field;
 use crate::element::{Input, Nesting};
 use crate::error::{Error, Result};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Decimal, Field, Schema, codec};
+use super::{Decimal, Field, Schema, read, write};
 use crate::element::{Input, Nesting};
 use crate::error::Result;
 
@@ -172,7 +172,7 @@ impl DynRow {
     /// More values than fields. Types are checked when the row is encoded.
     pub fn new(schema: Arc<Schema>, mut values: Vec<Value>) -> Result<Self> {
         if values.len() > schema.fields().len() {
-            return Err(codec::too_many(&schema, values.len()));
+            return Err(write::too_many(&schema, values.len()));
         }
         let end = values.iter().rposition(|value| *value != Value::Null);
         values.truncate(end.map_or(0, |last| last + 1));
@@ -215,7 +215,7 @@ impl DynRow {
     /// # Errors
     /// Bytes that end early or that the schema does not allow. The error names the field.
     pub fn decode(schema: &Arc<Schema>, input: &mut Input<'_>, at: Nesting) -> Result<Self> {
-        codec::read_row(schema, input, at)
+        read::read_row(schema, input, at)
     }
 
     /// Appends the row's bytes.
@@ -223,6 +223,6 @@ impl DynRow {
     /// # Errors
     /// A value that does not fit its field's type. The error names the field.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
-        codec::put_row(&self.schema, &self.values, out)
+        write::put_row(&self.schema, &self.values, out)
     }
 }
