@@ -1,7 +1,9 @@
 //! Transforms for other SDKs: the expansion service.
 
 mod artifacts;
+mod call;
 mod catalogue;
+mod collections;
 mod discover;
 mod environment;
 mod lint;
@@ -13,7 +15,9 @@ mod service;
 mod suggest;
 
 pub use artifacts::Artifacts;
-pub use catalogue::Catalogue;
+pub use call::Call;
+pub use catalogue::{Catalogue, SchemaTransform};
+pub use collections::{Collection, Collections, Described, Inputs, Outputs, Rows};
 pub use discover::Listing;
 pub use environment::{CAPABILITIES, Places, Start, environment};
 pub use options::PipelineOptions;

@@ -1,5 +1,7 @@
 //! What a client asks for, parsed and checked once.
 
+use std::sync::Arc;
+
 use beam_proto::expansion::ExpansionRequest;
 use beam_proto::pipeline::{Components, PTransform};
 use beam_proto::urns::expansion_methods::{JAVA_CLASS_LOOKUP, SCHEMA_TRANSFORM};
@@ -7,6 +9,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::PipelineOptions;
+use crate::element::{DynRow, Input, Nesting, Row, Schema};
 use crate::error::{Error, Result};
 
 /// An `ExpansionRequest` whose references all lead somewhere.
@@ -100,6 +103,28 @@ impl EncodedRow {
             schema: message.schema,
             row: message.payload,
         })
+    }
+
+    /// The row as a struct: fields match by name, and values are converted where they keep their meaning.
+    ///
+    /// # Errors
+    /// A schema that breaks the rules, bytes that do not follow it, or a row that does not fit. The error names the
+    /// field.
+    pub fn read<C: Row>(&self) -> Result<C> {
+        let schema = Arc::new(Schema::from_proto(&self.schema)?);
+        if self.row.is_empty() && schema.fields().is_empty() {
+            // There is nothing to say, and some clients then say nothing.
+            return C::from_row(DynRow::new(schema, Vec::new())?);
+        }
+        let mut input = Input::new(&self.row);
+        let row = DynRow::decode(&schema, &mut input, Nesting::Outer)?;
+        if !input.is_empty() {
+            return Err(Error::decode(format!(
+                "{} bytes are left over after the configuration's row",
+                input.remaining()
+            )));
+        }
+        C::from_row(row)
     }
 }
 

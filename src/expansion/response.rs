@@ -33,6 +33,8 @@ pub(super) struct Built {
     pub(super) requirements: BTreeSet<String>,
     /// Where they run.
     pub(super) environment: String,
+    /// The row that configured the transform, if one did.
+    pub(super) config: Option<EncodedRow>,
 }
 
 /// Makes the response.
@@ -45,7 +47,8 @@ pub(super) fn compose(request: &Request, built: Built) -> Result<ExpansionRespon
     let mut root = request.root.clone();
     root.subtransforms = built.parts;
     root.environment_id = built.environment;
-    root.annotations.extend(annotations(&request.wanted));
+    root.annotations
+        .extend(annotations(&request.wanted, built.config));
     root.outputs = outputs(&request.root.outputs, built.outputs)?;
     own_outputs(request, &mut components, &mut root);
     namespace::check(&request.namespace, &request.components, &components, &root)?;
@@ -74,22 +77,17 @@ pub(super) fn failure(error: impl Into<String>) -> ExpansionResponse {
 }
 
 /// What lets a later version of the transform take its place in a saved pipeline.
-fn annotations(wanted: &Wanted) -> Vec<(String, Bytes)> {
-    let of_row = |config: EncodedRow| {
-        [
-            (CONFIG_ROW_KEY.to_owned(), config.row),
-            (CONFIG_ROW_SCHEMA_KEY.to_owned(), config.schema),
-        ]
-    };
-    match wanted {
-        Wanted::Schema { identifier, config } => {
-            let identifier = Bytes::copy_from_slice(identifier.as_bytes());
-            let mut all = Vec::from(of_row(config.clone()));
-            all.push((SCHEMATRANSFORM_URN_KEY.to_owned(), identifier));
-            all
-        }
-        Wanted::Urn { .. } => Vec::new(),
+fn annotations(wanted: &Wanted, config: Option<EncodedRow>) -> Vec<(String, Bytes)> {
+    let mut all = Vec::new();
+    if let Some(config) = config {
+        all.push((CONFIG_ROW_KEY.to_owned(), config.row));
+        all.push((CONFIG_ROW_SCHEMA_KEY.to_owned(), config.schema));
     }
+    if let Wanted::Schema { identifier, .. } = wanted {
+        let identifier = Bytes::copy_from_slice(identifier.as_bytes());
+        all.push((SCHEMATRANSFORM_URN_KEY.to_owned(), identifier));
+    }
+    all
 }
 
 /// The outputs under the tags that the client will look for.
@@ -246,10 +244,7 @@ mod tests {
             options: PipelineOptions::default(),
             wanted: Wanted::Schema {
                 identifier: "id:v1".into(),
-                config: EncodedRow {
-                    schema: Bytes::from_static(b"schema"),
-                    row: Bytes::from_static(b"row"),
-                },
+                config: EncodedRow::default(),
             },
         }
     }
@@ -265,6 +260,10 @@ mod tests {
             outputs: tags(outputs),
             requirements: BTreeSet::from(["r1".to_owned(), "r2".to_owned()]),
             environment: "external_1_env_0".into(),
+            config: Some(EncodedRow {
+                schema: Bytes::from_static(b"schema"),
+                row: Bytes::from_static(b"row"),
+            }),
         }
     }
 
