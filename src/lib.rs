@@ -6,6 +6,7 @@ mod error;
 pub mod exec;
 pub mod harness;
 pub mod model;
+pub mod pipeline;
 pub mod prelude;
 pub mod testing;
 pub mod window;

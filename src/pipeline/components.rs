@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use beam_proto::pipeline::{
-    self as proto, Components, Environment, PCollection, PTransform, Trigger,
-    WindowingStrategy, trigger,
+    self as proto, Components, Environment, PCollection, PTransform, Trigger, WindowingStrategy,
+    trigger,
 };
 
-use crate::element::Coder;
+use crate::element::{Coder, RAW_CODER};
 use crate::error::{Error, Result};
 use crate::model::{coders, windowing};
 use crate::window::WindowFn;
@@ -184,8 +184,55 @@ impl ComponentsBuilder {
         let id = self.fresh(Kind::Coder);
         self.added.push((Kind::Coder, id.clone()));
         self.components.coders.insert(id.clone(), wanted);
-        self.coders.entry(coder.clone()).or_insert_with(|| id.clone());
+        self.coders
+            .entry(coder.clone())
+            .or_insert_with(|| id.clone());
         id
+    }
+
+    /// As [`coder`](Self::coder), with the coder of the id `raw` wherever [`RAW_CODER`] stands.
+    ///
+    /// # Errors
+    /// [`RAW_CODER`] stands somewhere, and nothing is known that it stands for.
+    pub fn coder_with(&mut self, coder: &Coder, raw: Option<&str>) -> Result<String> {
+        if coder.is(RAW_CODER) {
+            return raw.map(str::to_owned).ok_or_else(|| {
+                Error::config(
+                    "the function emits encoded values, but takes none whose coder they could have; give it an input of \
+                     `Raw`",
+                )
+            });
+        }
+        if !has_raw(coder) {
+            return Ok(self.coder(coder));
+        }
+        let parts = coder.components.iter();
+        let ids = parts
+            .map(|part| self.coder_with(part, raw))
+            .collect::<Result<Vec<_>>>()?;
+        let components = ids.iter().map(|id| self.resolve_coder(id));
+        let coder = Coder {
+            components: components.collect::<Result<Vec<_>>>()?,
+            ..coder.clone()
+        };
+        Ok(self.coder_of(&coder, ids))
+    }
+
+    /// The id of the coder that stands in the coder of `id` where [`RAW_CODER`] stands in `pattern`.
+    ///
+    /// # Errors
+    /// A coder that is missing.
+    pub fn raw_part(&self, id: &str, pattern: &Coder) -> Result<Option<String>> {
+        if pattern.is(RAW_CODER) {
+            return Ok(Some(id.into()));
+        }
+        let parts = pattern.components.iter().zip(self.coder_parts(id)?);
+        for (pattern, part) in parts {
+            if let Some(found) = self.raw_part(part, pattern)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// What the coder of an id consists of.
@@ -236,10 +283,16 @@ impl ComponentsBuilder {
     pub fn windowing_of_collection(&self, id: &str) -> Result<&WindowingStrategy> {
         let strategy = &self.collection(id)?.windowing_strategy_id;
         let known: &BTreeMap<_, _> = &self.components.windowing_strategies;
-        known
-            .get(strategy)
-            .ok_or_else(|| Error::config(format!("the pipeline has no windowing strategy {strategy:?}")))
+        known.get(strategy).ok_or_else(|| {
+            Error::config(format!(
+                "the pipeline has no windowing strategy {strategy:?}"
+            ))
+        })
     }
+}
+
+fn has_raw(coder: &Coder) -> bool {
+    coder.is(RAW_CODER) || coder.components.iter().any(has_raw)
 }
 
 /// Whether elements are grouped alike. Who may run the window function, and what becomes of windows that hold nothing,

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use beam_proto::pipeline::{self as proto, Components, Environment, FunctionSpec, PCollection as CollectionProto, PTransform};
+use beam_proto::pipeline::{
+    self as proto, Components, Environment, FunctionSpec, PCollection as CollectionProto,
+    PTransform,
+};
 
 use super::components::{ComponentsBuilder, Kind};
 use super::{PCollection, boundary};
-use crate::element::{Element, Raw};
+use crate::element::Raw;
 use crate::error::{Context, Error, Result};
 
 /// What the ids of a pipeline that nobody sent us begin with.
@@ -116,14 +119,20 @@ impl Pipeline {
     pub fn collection(&self, id: &str) -> Result<PCollection<Raw>> {
         let graph = self.graph.borrow();
         let collection = graph.components.collection(id)?;
-        graph.components.coder_parts(&collection.coder_id).at("collection", id)?;
-        graph.components.windowing_of_collection(id).at("collection", id)?;
+        graph
+            .components
+            .coder_parts(&collection.coder_id)
+            .at("collection", id)?;
+        graph
+            .components
+            .windowing_of_collection(id)
+            .at("collection", id)?;
         Ok(self.handle(id.into()))
     }
 
     /// Places what `place` places within a composite: its labels are told apart from those outside.
     pub fn scope<R>(&self, label: &str, place: impl FnOnce(&Pipeline) -> R) -> R {
-        self.composite(label, FunctionSpec::default(), place)
+        self.native(label, FunctionSpec::default(), place)
     }
 
     /// The first error of the transforms placed so far.
@@ -149,7 +158,11 @@ impl Pipeline {
         Ok(Built {
             components,
             added: graph.components.added().to_vec(),
-            roots: graph.open.first().map(|root| root.parts.clone()).unwrap_or_default(),
+            roots: graph
+                .open
+                .first()
+                .map(|root| root.parts.clone())
+                .unwrap_or_default(),
             requirements: graph.requirements.clone(),
             environment: graph.components.environment_id().into(),
         })
@@ -180,6 +193,19 @@ impl Pipeline {
     }
 
     /// Places a composite. `spec` says what it does for runners that know; its parts say it for those that do not.
+    pub(super) fn native<R>(
+        &self,
+        label: &str,
+        spec: FunctionSpec,
+        place: impl FnOnce(&Pipeline) -> R,
+    ) -> R {
+        self.graph(|graph| graph.open(label, &spec));
+        let result = place(self);
+        self.graph(|graph| graph.close(spec, String::new()));
+        result
+    }
+
+    /// As [`native`](Self::native), where knowing runners let our worker execute what `spec` says.
     pub(super) fn composite<R>(
         &self,
         label: &str,
@@ -188,7 +214,10 @@ impl Pipeline {
     ) -> R {
         self.graph(|graph| graph.open(label, &spec));
         let result = place(self);
-        self.graph(|graph| graph.close(spec));
+        self.graph(|graph| {
+            let environment = graph.components.environment_id().to_owned();
+            graph.close(spec, environment);
+        });
         result
     }
 }
@@ -268,7 +297,7 @@ impl Graph {
         });
     }
 
-    fn close(&mut self, spec: FunctionSpec) {
+    fn close(&mut self, spec: FunctionSpec, environment_id: String) {
         let Some(open) = self.open.pop() else { return };
         if open.parts.is_empty() {
             // Without parts it would be taken for a transform of its own.
@@ -278,12 +307,11 @@ impl Graph {
             }
             return;
         }
-        let environment = self.components.environment_id().to_owned();
         if let Some(composite) = self.components.own_transform(&open.id) {
             composite.unique_name = open.name;
             composite.subtransforms = open.parts;
             if !spec.urn.is_empty() {
-                composite.environment_id = environment;
+                composite.environment_id = environment_id;
                 composite.spec = Some(spec);
             }
         }
@@ -296,14 +324,4 @@ pub(super) struct Like {
     pub(super) coder_id: String,
     pub(super) is_bounded: i32,
     pub(super) windowing_strategy_id: String,
-}
-
-impl Like {
-    /// The same, with another type of elements.
-    pub(super) fn of<T: Element>(self, components: &mut ComponentsBuilder) -> Self {
-        Like {
-            coder_id: components.coder(&T::coder()),
-            ..self
-        }
-    }
 }

@@ -93,7 +93,9 @@ fn no_pair(coder: &Coder) -> Error {
 /// Refuses keys of which equal ones may have different encodings. Coders of our users and of other SDKs are believed.
 pub(super) fn check_key(key: &Coder) -> Result<()> {
     let culprit = match key.urn.as_ref() {
-        urn::DOUBLE => Some("a number with a fraction has several encodings of zero and of not-a-number"),
+        urn::DOUBLE => {
+            Some("a number with a fraction has several encodings of zero and of not-a-number")
+        }
         urn::ITERABLE | urn::STATE_BACKED_ITERABLE => {
             Some("the same values may be encoded in blocks of different sizes")
         }

@@ -1,12 +1,10 @@
 //! Placing functions.
 
-use beam_proto::pipeline::{FunctionSpec, PTransform, ParDoPayload};
-use beam_proto::urns::transforms::PAR_DO;
+use beam_proto::pipeline::FunctionSpec;
 use bytes::Bytes;
-use prost::Message;
 
 use super::PCollection;
-use super::site::{CheckWindows, InPipeline};
+use super::site::{CheckWindows, InPipeline, OutputsAre};
 use crate::dofn::{DoFn, FUNCTION_URN, FunctionPayload, Named, Ports, Step, Steps};
 use crate::element::Element;
 use crate::error::{Error, Result};
@@ -31,7 +29,8 @@ impl<T: Element> PCollection<T> {
     where
         F: DoFn<In = T> + Named,
     {
-        self.place::<F>(label, F::NAME, FunctionPayload::of(&function), sides)
+        let site = self.site::<F>(label, F::NAME);
+        place::<F>(site, F::NAME, FunctionPayload::of(&function), sides)
     }
 
     /// Runs a chain of closures over the elements.
@@ -45,56 +44,48 @@ impl<T: Element> PCollection<T> {
             name: steps.name().into(),
             config: serde_json::Value::Null,
         };
-        self.place::<Steps<T, S>>(label, steps.name(), Ok(payload), ())
+        let site = self.site::<Steps<T, S>>(label, steps.name());
+        place::<Steps<T, S>>(site, steps.name(), Ok(payload), ())
     }
 
-    fn place<F: DoFn<In = T>>(
+    /// As [`par_do_with`](Self::par_do_with), with outputs that differ from the input in more than their type.
+    pub(super) fn par_do_into<F>(
         &self,
         label: &str,
-        name: &str,
-        payload: Result<FunctionPayload>,
+        function: &F,
         sides: <F::Io as Ports<F>>::Sides<InPipeline>,
-    ) -> <F::Io as Ports<F>>::Outputs<InPipeline> {
+        outputs_are: OutputsAre,
+    ) -> <F::Io as Ports<F>>::Outputs<InPipeline>
+    where
+        F: DoFn<In = T> + Named,
+    {
         let pipeline = &self.pipeline;
-        let (placement, like) = pipeline.graph(|graph| {
-            let placement = graph.begin(label, name);
-            // A handle always has a collection.
-            let like = graph.like(&self.id).unwrap_or_default();
-            (placement, like)
+        let placement = pipeline.graph(|graph| graph.begin(label, F::NAME));
+        let site = InPipeline::new(pipeline, placement, &self.id, outputs_are);
+        place::<F>(site, F::NAME, FunctionPayload::of(function), sides)
+    }
+
+    /// The site of a function whose outputs are windowed like its input, and have its coder where they are `Raw`.
+    fn site<F: DoFn<In = T>>(&self, label: &str, name: &str) -> InPipeline {
+        let pipeline = &self.pipeline;
+        let placement = pipeline.graph(|graph| graph.begin(label, name));
+        let outcome = self.outputs_like_input().and_then(|outputs_are| {
+            self.check_windows::<F>()?;
+            Ok(outputs_are)
         });
-        let mut site = InPipeline::new(pipeline, placement, &self.id, like);
-        F::Io::sides(&mut site, sides);
-        let outputs = F::Io::outputs(&mut site);
-        if let Err(error) = self.check_windows::<F>() {
-            pipeline.fail(error.at("transform", site.name()));
-        }
-        let payload = payload.unwrap_or_else(|error| {
-            pipeline.fail(error.at("transform", site.name()));
-            FunctionPayload {
-                format: FunctionPayload::FORMAT,
-                name: name.into(),
-                config: serde_json::Value::Null,
-            }
+        let outputs_are = outcome.unwrap_or_else(|error| {
+            pipeline.fail(error.at("transform", &placement.name));
+            OutputsAre::default()
         });
-        let payload = ParDoPayload {
-            do_fn: Some(function_spec(&payload)),
-            side_inputs: std::mem::take(&mut site.side_inputs),
-            ..ParDoPayload::default()
-        };
-        pipeline.graph(|graph| {
-            let transform = PTransform {
-                spec: Some(FunctionSpec {
-                    urn: PAR_DO.into(),
-                    payload: Bytes::from(payload.encode_to_vec()),
-                }),
-                inputs: std::mem::take(&mut site.inputs),
-                outputs: std::mem::take(&mut site.outputs),
-                environment_id: graph.components.environment_id().into(),
-                ..PTransform::default()
-            };
-            graph.place(site.into_placement(), transform);
-        });
-        outputs
+        InPipeline::new(pipeline, placement, &self.id, outputs_are)
+    }
+
+    fn outputs_like_input(&self) -> Result<OutputsAre> {
+        self.pipeline.graph(|graph| {
+            let like = graph.like(&self.id)?;
+            let raw = graph.components.raw_part(&like.coder_id, &T::coder())?;
+            Ok(OutputsAre { like, raw })
+        })
     }
 
     fn check_windows<F: DoFn>(&self) -> Result<()> {
@@ -110,6 +101,26 @@ impl<T: Element> PCollection<T> {
             _ => Ok(()),
         }
     }
+}
+
+fn place<F: DoFn>(
+    mut site: InPipeline,
+    name: &str,
+    payload: Result<FunctionPayload>,
+    sides: <F::Io as Ports<F>>::Sides<InPipeline>,
+) -> <F::Io as Ports<F>>::Outputs<InPipeline> {
+    F::Io::sides(&mut site, sides);
+    let outputs = F::Io::outputs(&mut site);
+    let payload = payload.unwrap_or_else(|error| {
+        site.fail(error);
+        FunctionPayload {
+            format: FunctionPayload::FORMAT,
+            name: name.into(),
+            config: serde_json::Value::Null,
+        }
+    });
+    site.place(&payload);
+    outputs
 }
 
 /// A function as pipelines say it.

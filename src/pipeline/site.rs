@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use beam_proto::pipeline::{FunctionSpec, SideInput};
+use beam_proto::pipeline::{FunctionSpec, PTransform, ParDoPayload, SideInput};
 use beam_proto::urns::side_inputs;
+use beam_proto::urns::transforms::PAR_DO;
+use bytes::Bytes;
+use prost::Message;
 
 use super::graph::{Like, Placement};
+use super::par_do::function_spec;
 use super::{PCollection, Pipeline};
-use crate::dofn::{Describe, SideAccess, Site, View};
+use crate::dofn::{Describe, FunctionPayload, SideAccess, Site, View};
 use crate::element::{Coder, Element};
 use crate::error::{Error, Result};
 use crate::model::windowing;
@@ -47,35 +51,70 @@ impl<V: View> SideView<V> {
     }
 }
 
+/// What the outputs of a function have in common.
+#[derive(Clone, Default)]
+pub(super) struct OutputsAre {
+    /// Windowing and boundedness.
+    pub(super) like: Like,
+    /// The id of the coder that [`Raw`](crate::element::Raw) stands for.
+    pub(super) raw: Option<String>,
+}
+
 /// The [`Site`] of functions in a [`Pipeline`]: outputs are collections, side inputs are [`SideView`]s.
 pub struct InPipeline {
     pipeline: Pipeline,
     placement: Placement,
-    like: Like,
-    pub(super) inputs: BTreeMap<String, String>,
-    pub(super) outputs: BTreeMap<String, String>,
-    pub(super) side_inputs: BTreeMap<String, SideInput>,
+    outputs_are: OutputsAre,
+    inputs: BTreeMap<String, String>,
+    outputs: BTreeMap<String, String>,
+    side_inputs: BTreeMap<String, SideInput>,
 }
 
 impl InPipeline {
-    /// A site for a function that reads `input`, whose outputs are windowed like it.
-    pub(super) fn new(pipeline: &Pipeline, placement: Placement, input: &str, like: Like) -> Self {
+    /// A site for a function that reads `input`.
+    pub(super) fn new(
+        pipeline: &Pipeline,
+        placement: Placement,
+        input: &str,
+        outputs_are: OutputsAre,
+    ) -> Self {
         InPipeline {
             pipeline: pipeline.clone(),
             placement,
-            like,
+            outputs_are,
             inputs: BTreeMap::from([(INPUT.into(), input.into())]),
             outputs: BTreeMap::new(),
             side_inputs: BTreeMap::new(),
         }
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.placement.name
+    /// Keeps an error of this transform.
+    #[cold]
+    pub(super) fn fail(&self, error: Error) {
+        self.pipeline
+            .fail(error.at("transform", &self.placement.name));
     }
 
-    pub(super) fn into_placement(self) -> Placement {
-        self.placement
+    /// Places the transform, whose ports are connected.
+    pub(super) fn place(self, function: &FunctionPayload) {
+        let payload = ParDoPayload {
+            do_fn: Some(function_spec(function)),
+            side_inputs: self.side_inputs,
+            ..ParDoPayload::default()
+        };
+        self.pipeline.graph(|graph| {
+            let transform = PTransform {
+                spec: Some(FunctionSpec {
+                    urn: PAR_DO.into(),
+                    payload: Bytes::from(payload.encode_to_vec()),
+                }),
+                inputs: self.inputs,
+                outputs: self.outputs,
+                environment_id: graph.components.environment_id().into(),
+                ..PTransform::default()
+            };
+            graph.place(self.placement, transform);
+        });
     }
 
     fn side_input(&self, pipeline: &Pipeline, id: &str, access: SideAccess) -> Result<SideInput> {
@@ -111,18 +150,29 @@ impl Site for InPipeline {
     type View<V: View> = SideView<V>;
 
     fn output<T: Element>(&mut self, tag: &'static str) -> PCollection<T> {
-        let id = self.pipeline.graph(|graph| {
-            let like = self.like.clone().of::<T>(&mut graph.components);
-            graph.output(&self.placement, tag, like)
+        let OutputsAre { like, raw } = self.outputs_are.clone();
+        let outcome = self.pipeline.graph(|graph| {
+            let coder_id = graph.components.coder_with(&T::coder(), raw.as_deref())?;
+            Ok(graph.output(&self.placement, tag, Like { coder_id, ..like }))
         });
-        self.outputs.insert(tag.into(), id.clone());
-        self.pipeline.handle(id)
+        match outcome {
+            Ok(id) => {
+                self.outputs.insert(tag.into(), id.clone());
+                self.pipeline.handle(id)
+            }
+            Err(error) => {
+                let error: Error = error;
+                self.fail(error.at("output", tag));
+                self.pipeline.handle(String::new())
+            }
+        }
     }
 
     fn side<V: View>(&mut self, tag: &'static str, view: SideView<V>) {
         if tag == INPUT {
-            let error = "a side input cannot be called \"input\", like the main input; rename the port";
-            self.pipeline.fail(Error::config(error).at("transform", self.name()));
+            let error =
+                "a side input cannot be called \"input\", like the main input; rename the port";
+            self.fail(Error::config(error));
             return;
         }
         match self.side_input(&view.pipeline, &view.id, V::ACCESS) {
@@ -130,10 +180,7 @@ impl Site for InPipeline {
                 self.inputs.insert(tag.into(), view.id);
                 self.side_inputs.insert(tag.into(), side);
             }
-            Err(error) => {
-                let error = error.at("side input", tag).at("transform", self.name());
-                self.pipeline.fail(error);
-            }
+            Err(error) => self.fail(error.at("side input", tag)),
         }
     }
 }
@@ -151,7 +198,11 @@ impl Describe for CheckWindows {
     fn side<V: View>(&mut self, _tag: &'static str) {}
 
     fn window<W: Window>(&mut self) {
-        if self.coder.as_ref().is_some_and(|coder| *coder != W::coder()) {
+        if self
+            .coder
+            .as_ref()
+            .is_some_and(|coder| *coder != W::coder())
+        {
             self.refused = Some(W::coder());
         }
     }
