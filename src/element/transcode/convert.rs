@@ -213,7 +213,7 @@ fn relocate(
 
 /// Converts one iterable: counted or in blocks, perhaps with the token of a state-backed tail.
 ///
-/// The tail's values stay in the source's form, so whoever fetches them must convert them too.
+/// The tail's values stay in the source's form, see [`Transcoder::tail_pages`](super::Transcoder::tail_pages).
 fn convert_iterable(element: &Step, input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<()> {
     let count = input.array::<4>()?;
     out.extend_from_slice(&count);
