@@ -4,8 +4,10 @@ pub mod dofn;
 pub mod element;
 mod error;
 pub mod exec;
+pub mod harness;
 pub mod model;
 pub mod prelude;
+pub mod testing;
 pub mod window;
 
 pub use beam_derive::{CombineFn, DoFn, Ports, Row};

@@ -79,14 +79,18 @@ impl Plan {
         &self.metrics
     }
 
+    /// Forgets what the last bundle counted. Call it before the counters are shown to anyone as a new bundle's.
+    pub fn reset(&self) {
+        self.activity.clear();
+        self.metrics.reset();
+    }
+
     /// Runs one bundle.
     ///
     /// # Errors
     /// Whatever failed, with the transform that it happened in. A panic in user code is an error, too. The plan must
     /// not be used again.
     pub fn run(&mut self, inbound: &mut dyn Inbound) -> Result<()> {
-        self.activity.clear();
-        self.metrics.reset();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.run_unguarded(inbound)));
         let outcome = outcome.unwrap_or_else(|payload| Err(from_panic(payload)));
         outcome.map_err(|error| match self.activity.now() {

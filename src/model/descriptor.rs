@@ -158,6 +158,23 @@ pub struct SideSpec {
     pub window_fn: WindowFn,
 }
 
+impl PlanSpec {
+    /// Whether a bundle may read state: side inputs, or values that a runner kept back.
+    pub fn may_read_state(&self) -> bool {
+        self.nodes.iter().any(|node| match &node.kind {
+            NodeKind::ParDo { sides, .. } => !sides.is_empty(),
+            NodeKind::Source(port) => holds_iterables(&port.value),
+            _ => false,
+        })
+    }
+}
+
+fn holds_iterables(coder: &Coder) -> bool {
+    coder.is(urn::ITERABLE)
+        || coder.is(urn::STATE_BACKED_ITERABLE)
+        || coder.components.iter().any(holds_iterables)
+}
+
 impl WindowingSpec {
     /// How the windows are encoded.
     ///

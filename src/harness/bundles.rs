@@ -1,0 +1,398 @@
+//! Bundle threads, and the plans that they run.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use beam_proto::fnexec::{ProcessBundleDescriptor, ProcessBundleRequest};
+use bytes::Bytes;
+
+use super::context::{self, BundleContext, LogContext};
+use super::inbox::Inbox;
+use super::instructions::{Instructions, Running};
+use super::metrics::ShortIds;
+use super::outbox::BundlePorts;
+use super::response::{self, PlanFacts};
+use super::rim::Rim;
+use super::wire::SendQueue;
+use super::wire::control::Descriptors;
+use super::wire::data::DataClients;
+use super::wire::logging::LogQueue;
+use super::wire::state::StateClients;
+use crate::dofn::{Clock, Services};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::exec::{Inbound, LinkServices, Plan, Registry, link};
+use crate::model::descriptor::{NodeKind, PlanSpec};
+
+/// A thread that found no work for this long ends.
+const IDLE_THREAD: Duration = Duration::from_secs(60);
+
+/// A plan that was not used for this long is dropped, and its functions are torn down.
+const IDLE_PLAN: Duration = Duration::from_secs(60);
+
+/// Descriptors that are kept; the runner can always be asked again.
+const MAX_DESCRIPTORS: usize = 1000;
+
+/// One bundle to run.
+pub(crate) struct BundleRequest {
+    pub(crate) instruction: Arc<str>,
+    pub(crate) request: ProcessBundleRequest,
+    pub(crate) inbox: Arc<Inbox>,
+}
+
+/// What bundle threads share.
+pub(crate) struct Bundles {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) rim: Rim,
+    pub(crate) instructions: Arc<Instructions>,
+    pub(crate) data: DataClients,
+    pub(crate) state: StateClients,
+    pub(crate) descriptors: Descriptors,
+    pub(crate) answers: Arc<SendQueue>,
+    pub(crate) short_ids: ShortIds,
+    /// Whether the runner knows short ids, so that full infos may be left out.
+    pub(crate) short_ids_only: bool,
+    pub(crate) log: Arc<LogQueue>,
+    pub(crate) queue: JobQueue,
+    pub(crate) plans: Mutex<Plans>,
+}
+
+/// Bundles that wait for a thread. Their number is the runner's: each has a request that waits for its answer.
+#[derive(Default)]
+pub(crate) struct JobQueue {
+    state: Mutex<Jobs>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Jobs {
+    waiting: VecDeque<BundleRequest>,
+    idle: usize,
+    threads: usize,
+    closed: bool,
+}
+
+/// Descriptors and the idle plans of each.
+#[derive(Default)]
+pub(crate) struct Plans {
+    specs: HashMap<String, Slot>,
+    idle: Vec<Idle>,
+}
+
+/// Filled by the first bundle that needs it, while others wait.
+type Slot = Arc<Mutex<Option<Arc<PlanSpec>>>>;
+
+/// A linked plan with its outside.
+struct Linked {
+    plan: Plan,
+    ports: Arc<BundlePorts>,
+    facts: Arc<PlanFacts>,
+}
+
+struct Idle {
+    linked: Linked,
+    since: Instant,
+}
+
+impl Bundles {
+    pub(crate) fn instructions(&self) -> &Instructions {
+        &self.instructions
+    }
+
+    pub(crate) fn short_ids(&self) -> &ShortIds {
+        &self.short_ids
+    }
+
+    pub(crate) fn short_ids_only(&self) -> bool {
+        self.short_ids_only
+    }
+
+    fn plans(&self) -> MutexGuard<'_, Plans> {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes descriptors that the runner sends unasked.
+    pub(crate) fn register(&self, descriptors: Vec<ProcessBundleDescriptor>) {
+        for descriptor in descriptors {
+            let id = descriptor.id.clone();
+            if let Ok(spec) = PlanSpec::try_from(descriptor) {
+                self.plans()
+                    .specs
+                    .insert(id, Arc::new(Mutex::new(Some(Arc::new(spec)))));
+            }
+        }
+    }
+
+    /// Hands a bundle to a thread. All bundles run at once: a runner may have made them wait for each other.
+    pub(crate) fn submit(self: &Arc<Self>, request: BundleRequest) {
+        let mut jobs = self
+            .queue
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        jobs.waiting.push_back(request);
+        if jobs.waiting.len() <= jobs.idle {
+            drop(jobs);
+            self.queue.arrived.notify_one();
+            return;
+        }
+        jobs.threads += 1;
+        let name = format!("bundle-{}", jobs.threads);
+        drop(jobs);
+        let bundles = self.clone();
+        let thread = std::thread::Builder::new().name(name).stack_size(8 << 20);
+        if let Err(error) = thread.spawn(move || bundles.work()) {
+            tracing::error!("no thread can be started for a bundle: {error}");
+            let mut jobs = self
+                .queue
+                .state
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            jobs.threads -= 1;
+            // Some running thread will come to it; if there is none, nobody will.
+            if jobs.threads == 0
+                && let Some(request) = jobs.waiting.pop_back()
+            {
+                drop(jobs);
+                let text = format!("the worker cannot start a thread: {error}");
+                self.instructions.end(&request.instruction, true);
+                let _ = self
+                    .answers
+                    .push(response::failed(&request.instruction, text));
+            }
+        }
+    }
+
+    /// Ends all threads once they have nothing to do, and drops all idle plans.
+    pub(crate) fn close(&self) {
+        self.queue
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .closed = true;
+        self.queue.arrived.notify_all();
+        let idle = std::mem::take(&mut self.plans().idle);
+        drop(idle);
+    }
+
+    /// Drops the plans that were idle for long. Tears functions down, so it is not for the rim.
+    pub(crate) fn evict(&self) {
+        let mut plans = self.plans();
+        let (keep, drop_now) = std::mem::take(&mut plans.idle)
+            .into_iter()
+            .partition::<Vec<_>, _>(|idle| idle.since.elapsed() < IDLE_PLAN);
+        plans.idle = keep;
+        drop(plans);
+        drop(drop_now);
+    }
+
+    /// The life of a bundle thread.
+    fn work(self: Arc<Self>) {
+        context::enter(Some(LogContext {
+            queue: self.log.clone(),
+            bundle: None,
+        }));
+        while let Some(request) = self.queue.next() {
+            self.run(request);
+        }
+        context::enter(None);
+    }
+
+    /// Runs one bundle and answers.
+    fn run(&self, bundle: BundleRequest) {
+        let instruction = bundle.instruction.clone();
+        context::enter_bundle(Some(BundleContext {
+            instruction: instruction.clone(),
+            plan: None,
+        }));
+        let outcome = self.process(bundle);
+        let answer = match outcome {
+            Ok(answer) => answer,
+            Err(error) => {
+                let mut error = error.at("instruction", &*instruction);
+                if let Some(place) = context::take_panic_place()
+                    && error.kind() == ErrorKind::Panic
+                {
+                    error = error.at("at", place);
+                }
+                let text = error.to_string();
+                context::log_error(format!("bundle failed: {text}"));
+                self.instructions.end(&instruction, true);
+                response::failed(&instruction, text)
+            }
+        };
+        context::enter_bundle(None);
+        // If the stream is gone, the worker is about to end, and nobody wants the answer.
+        let _ = self.answers.push(answer);
+    }
+
+    fn process(&self, bundle: BundleRequest) -> Result<super::wire::Rope> {
+        let BundleRequest {
+            instruction,
+            request,
+            inbox,
+        } = bundle;
+        let mut linked = self.plan(&request.process_bundle_descriptor_id)?;
+        let (metrics, activity) = (
+            linked.plan.metrics().clone(),
+            linked.plan.activity().clone(),
+        );
+        let spec = linked.facts.spec.clone();
+        let plan = Some((spec, activity.clone()));
+        context::enter_bundle(Some(BundleContext {
+            instruction: instruction.clone(),
+            plan,
+        }));
+        linked.ports.begin(&instruction);
+        linked.plan.reset();
+        let running = Running {
+            facts: linked.facts.clone(),
+            metrics,
+            activity,
+            inbox: inbox.clone(),
+        };
+        self.instructions.run(&instruction, running);
+        let mut input = Input {
+            inbox: &inbox,
+            spec: &linked.facts.spec,
+        };
+        linked.plan.run(&mut input)?;
+        linked.ports.finish()?;
+        let metrics = linked.plan.metrics();
+        let answer = response::processed(&instruction, &linked.facts, metrics, self.short_ids_only);
+        self.instructions.end(&instruction, false);
+        self.plans().idle.push(Idle {
+            linked,
+            since: Instant::now(),
+        });
+        Ok(answer)
+    }
+
+    /// An idle plan of a descriptor, or a new one.
+    fn plan(&self, descriptor: &str) -> Result<Linked> {
+        {
+            let mut plans = self.plans();
+            // The latest first: it is the warmest, and the others may grow old enough to be dropped.
+            let found = plans
+                .idle
+                .iter()
+                .rposition(|idle| idle.linked.facts.spec.id == descriptor);
+            if let Some(index) = found {
+                return Ok(plans.idle.remove(index).linked);
+            }
+        }
+        let spec = self.spec(descriptor)?;
+        let sinks = spec.nodes.iter().filter_map(|node| match &node.kind {
+            NodeKind::Sink(port) => Some((node, port)),
+            _ => None,
+        });
+        let sinks = sinks
+            .map(|(node, port)| Ok((node.id.clone(), self.data.get(&port.endpoint, &self.rim)?)))
+            .collect::<Result<Vec<_>>>()?;
+        for node in &spec.nodes {
+            if let NodeKind::Source(port) = &node.kind {
+                self.data.get(&port.endpoint, &self.rim)?;
+            }
+        }
+        let state = spec
+            .state_endpoint
+            .as_ref()
+            .filter(|_| spec.may_read_state());
+        let state = state
+            .map(|endpoint| self.state.get(endpoint, &self.rim))
+            .transpose()?;
+        let ports = Arc::new(BundlePorts::new(sinks, state));
+        let functions = Services {
+            state: ports.clone(),
+            clock: Arc::new(SystemClock),
+        };
+        let services = LinkServices {
+            functions,
+            outbox: ports.clone(),
+        };
+        let plan = link(spec.clone(), &self.registry, &services)?;
+        let facts = Arc::new(PlanFacts::new(spec, plan.metrics(), &self.short_ids));
+        Ok(Linked { plan, ports, facts })
+    }
+
+    fn spec(&self, id: &str) -> Result<Arc<PlanSpec>> {
+        let slot = {
+            let mut plans = self.plans();
+            if plans.specs.len() >= MAX_DESCRIPTORS && !plans.specs.contains_key(id) {
+                plans.specs.clear();
+            }
+            plans.specs.entry(id.to_owned()).or_default().clone()
+        };
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(spec) = &*slot {
+            return Ok(spec.clone());
+        }
+        let mut descriptor = self.rim.wait(self.descriptors.fetch(id))?;
+        descriptor.id = id.to_owned();
+        let spec = Arc::new(PlanSpec::try_from(descriptor).at("descriptor", id)?);
+        *slot = Some(spec.clone());
+        Ok(spec)
+    }
+}
+
+impl JobQueue {
+    /// The next bundle; `None` when this thread is to end.
+    fn next(&self) -> Option<BundleRequest> {
+        let mut jobs = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = Instant::now();
+        loop {
+            if let Some(request) = jobs.waiting.pop_front() {
+                return Some(request);
+            }
+            if jobs.closed || since.elapsed() >= IDLE_THREAD {
+                jobs.threads -= 1;
+                return None;
+            }
+            jobs.idle += 1;
+            let (woken, _) = self
+                .arrived
+                .wait_timeout(jobs, IDLE_THREAD)
+                .unwrap_or_else(PoisonError::into_inner);
+            jobs = woken;
+            jobs.idle -= 1;
+        }
+    }
+}
+
+/// The input of a bundle, with sources by index.
+struct Input<'a> {
+    inbox: &'a Inbox,
+    spec: &'a PlanSpec,
+}
+
+impl Inbound for Input<'_> {
+    fn next(&mut self) -> Result<(usize, Bytes, bool)> {
+        let stretch = self.inbox.pop()?;
+        let sources = self
+            .spec
+            .nodes
+            .iter()
+            .filter(|node| matches!(node.kind, NodeKind::Source(_)));
+        match sources
+            .map(|node| &node.id)
+            .position(|id| *id == stretch.transform)
+        {
+            Some(source) => Ok((source, stretch.data, stretch.last)),
+            None => Err(Error::transport(
+                "the runner sent input for a transform that is not a source of the bundle",
+            )
+            .at("transform", stretch.transform)),
+        }
+    }
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now_millis(&self) -> i64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
+    }
+}

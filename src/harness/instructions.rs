@@ -1,0 +1,259 @@
+//! The bundles that the runner has told of: live, finished, failed.
+//!
+//! Input may come before its bundle and after it, and requests about a bundle may overtake it. So the reader of the
+//! control stream records a bundle before anything else happens to it, and ended ones are remembered for a while.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::inbox::{Inbox, InboxBudget};
+use super::response::PlanFacts;
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::{Activity, PlanMetrics};
+
+/// How many ended bundles are remembered. Whatever comes for an older one is treated as for an unknown one.
+const REMEMBERED: usize = 1000;
+
+/// How many bundles may have input before the runner announces them.
+const MAX_UNANNOUNCED: usize = 10_000;
+
+/// What can be asked of a bundle while it runs.
+#[derive(Clone)]
+pub(crate) struct Running {
+    pub(crate) facts: Arc<PlanFacts>,
+    pub(crate) metrics: PlanMetrics,
+    pub(crate) activity: Activity,
+    pub(crate) inbox: Arc<Inbox>,
+}
+
+/// What is known of a bundle.
+pub(crate) enum Known {
+    /// It was never announced, or it was announced and is not running yet, or it ended well.
+    Nothing,
+    /// It runs.
+    Running(Running),
+    /// It failed.
+    Failed,
+}
+
+/// All bundles of a worker.
+pub(crate) struct Instructions {
+    budget: Arc<InboxBudget>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    live: HashMap<String, Live>,
+    unannounced: usize,
+    ended: HashMap<String, bool>,
+    order: VecDeque<String>,
+    closed: bool,
+}
+
+struct Live {
+    announced: bool,
+    inbox: Arc<Inbox>,
+    running: Option<Running>,
+}
+
+impl Instructions {
+    pub(crate) fn new(budget: Arc<InboxBudget>) -> Self {
+        Instructions {
+            budget,
+            table: Mutex::default(),
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records that the runner wants a bundle. Call it on the reader of the control stream.
+    ///
+    /// # Errors
+    /// The id is in use, or was used a short while ago.
+    pub(crate) fn announce(&self, id: &str) -> Result<Arc<Inbox>> {
+        let mut table = self.table();
+        let twice = || Error::transport(format!("the runner used the instruction id {id:?} twice"));
+        if table.ended.contains_key(id) {
+            return Err(twice());
+        }
+        if let Some(live) = table.live.get_mut(id) {
+            if std::mem::replace(&mut live.announced, true) {
+                return Err(twice());
+            }
+            let inbox = live.inbox.clone();
+            table.unannounced -= 1;
+            return Ok(inbox);
+        }
+        let inbox = Inbox::new(&self.budget);
+        table.live.insert(
+            id.to_owned(),
+            Live {
+                announced: true,
+                inbox: inbox.clone(),
+                running: None,
+            },
+        );
+        Ok(inbox)
+    }
+
+    /// Where the input of a bundle goes; `None` if it has ended, and its input is to be dropped.
+    pub(crate) fn inbox(&self, id: &str) -> Option<Arc<Inbox>> {
+        let mut table = self.table();
+        if let Some(live) = table.live.get(id) {
+            return Some(live.inbox.clone());
+        }
+        if table.closed || table.ended.contains_key(id) || table.unannounced >= MAX_UNANNOUNCED {
+            return None;
+        }
+        let inbox = Inbox::new(&self.budget);
+        table.live.insert(
+            id.to_owned(),
+            Live {
+                announced: false,
+                inbox: inbox.clone(),
+                running: None,
+            },
+        );
+        table.unannounced += 1;
+        Some(inbox)
+    }
+
+    /// Records that a bundle can be asked about.
+    pub(crate) fn run(&self, id: &str, running: Running) {
+        if let Some(live) = self.table().live.get_mut(id) {
+            live.running = Some(running);
+        }
+    }
+
+    /// Records that a bundle has ended. Its input is dropped.
+    pub(crate) fn end(&self, id: &str, failed: bool) {
+        let live = {
+            let mut table = self.table();
+            let live = table.live.remove(id);
+            table.ended.insert(id.to_owned(), failed);
+            table.order.push_back(id.to_owned());
+            if table.order.len() > REMEMBERED
+                && let Some(oldest) = table.order.pop_front()
+            {
+                table.ended.remove(&oldest);
+            }
+            live
+        };
+        if let Some(live) = live
+            && failed
+        {
+            live.inbox
+                .close(Error::new(ErrorKind::Cancelled, "the bundle has failed"));
+        }
+    }
+
+    /// What is known of a bundle.
+    pub(crate) fn get(&self, id: &str) -> Known {
+        let table = self.table();
+        match table.live.get(id) {
+            Some(Live {
+                running: Some(running),
+                ..
+            }) => Known::Running(running.clone()),
+            Some(_) => Known::Nothing,
+            None if table.ended.get(id) == Some(&true) => Known::Failed,
+            None => Known::Nothing,
+        }
+    }
+
+    /// All bundles that run, with their ids.
+    pub(crate) fn running(&self) -> Vec<(String, Running)> {
+        let table = self.table();
+        table
+            .live
+            .iter()
+            .filter_map(|(id, live)| Some((id.clone(), live.running.clone()?)))
+            .collect()
+    }
+
+    /// How many bundles were announced and have not ended.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.table()
+            .live
+            .values()
+            .filter(|live| live.announced)
+            .count()
+    }
+
+    /// Lets the bundles that read from a data service have what came, and nothing more.
+    pub(crate) fn cut_off(&self, endpoint: &str, why: &str) {
+        for running in self
+            .table()
+            .live
+            .values()
+            .filter_map(|live| live.running.as_ref())
+        {
+            if running.facts.reads_from(endpoint) {
+                running.inbox.cut_off(Error::transport(why));
+            }
+        }
+    }
+
+    /// Closes all inboxes: their bundles fail when they want more input.
+    pub(crate) fn close(&self, why: &str) {
+        let mut table = self.table();
+        table.closed = true;
+        for live in table.live.values() {
+            live.inbox.close(Error::new(ErrorKind::Cancelled, why));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instructions() -> Instructions {
+        Instructions::new(InboxBudget::new(1 << 20))
+    }
+
+    #[test]
+    fn input_may_come_first() {
+        let instructions = instructions();
+        let early = instructions.inbox("1").expect("kept");
+        let announced = instructions.announce("1").expect("new");
+        assert!(Arc::ptr_eq(&early, &announced));
+        assert_eq!(instructions.unfinished(), 1);
+    }
+
+    #[test]
+    fn input_of_ended_bundles_is_dropped() {
+        let instructions = instructions();
+        instructions.announce("1").expect("new");
+        instructions.end("1", true);
+        assert!(instructions.inbox("1").is_none());
+        assert!(matches!(instructions.get("1"), Known::Failed));
+        assert!(matches!(instructions.get("2"), Known::Nothing));
+        assert_eq!(instructions.unfinished(), 0);
+    }
+
+    #[test]
+    fn an_id_is_used_once() {
+        let instructions = instructions();
+        instructions.announce("1").expect("new");
+        let error = instructions.announce("1").map(drop).expect_err("twice");
+        assert!(error.to_string().contains("twice"));
+        instructions.end("1", false);
+        assert!(instructions.announce("1").is_err());
+    }
+
+    #[test]
+    fn only_so_many_are_remembered() {
+        let instructions = instructions();
+        for n in 0..=REMEMBERED {
+            let id = n.to_string();
+            instructions.announce(&id).expect("new");
+            instructions.end(&id, true);
+        }
+        assert!(matches!(instructions.get("0"), Known::Nothing));
+        assert!(matches!(instructions.get("1"), Known::Failed));
+    }
+}

@@ -1,0 +1,195 @@
+//! Metrics as the runner reads them: monitoring infos, and the short ids that stand for them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use beam_proto::pipeline::MonitoringInfo;
+use bytes::Bytes;
+use prost::Message;
+
+use crate::dofn::{MetricCell, Spread};
+use crate::element::put_varint;
+
+/// What a metric is, without its value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct MetricKind {
+    pub(crate) urn: &'static str,
+    pub(crate) value_type: &'static str,
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+impl MetricKind {
+    pub(crate) fn new(
+        urn: &'static str,
+        value_type: &'static str,
+        labels: &[(&str, &str)],
+    ) -> Self {
+        let labels = labels
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        MetricKind {
+            urn,
+            value_type,
+            labels,
+        }
+    }
+
+    /// The kind as a monitoring info without payload.
+    pub(crate) fn info(&self) -> MonitoringInfo {
+        MonitoringInfo {
+            urn: self.urn.into(),
+            r#type: self.value_type.into(),
+            labels: self.labels.clone(),
+            ..MonitoringInfo::default()
+        }
+    }
+}
+
+/// A metric of a plan: its short id, and everything of its info but the payload, encoded.
+pub(crate) struct MetricName {
+    pub(crate) short_id: String,
+    pub(crate) encoded: Bytes,
+}
+
+/// The short ids of a worker. An id stands for the same metric as long as the worker lives.
+#[derive(Default)]
+pub(crate) struct ShortIds {
+    table: Mutex<ShortIdTable>,
+}
+
+#[derive(Default)]
+struct ShortIdTable {
+    ids: HashMap<MetricKind, usize>,
+    kinds: Vec<MetricKind>,
+}
+
+impl ShortIds {
+    /// The name of a metric.
+    pub(crate) fn name(&self, kind: MetricKind) -> MetricName {
+        let encoded = kind.info().encode_to_vec().into();
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = match table.ids.get(&kind) {
+            Some(index) => *index,
+            None => {
+                let index = table.kinds.len();
+                table.kinds.push(kind.clone());
+                table.ids.insert(kind, index);
+                index
+            }
+        };
+        MetricName {
+            short_id: format!("{index:x}"),
+            encoded,
+        }
+    }
+
+    /// The metric that an id stands for.
+    pub(crate) fn info(&self, short_id: &str) -> Option<MonitoringInfo> {
+        let index = usize::from_str_radix(short_id, 16).ok()?;
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.kinds.get(index).map(MetricKind::info)
+    }
+}
+
+/// URN and type of a user metric.
+pub(crate) fn user_kind(cell: &MetricCell) -> (&'static str, &'static str) {
+    match cell {
+        MetricCell::Counter(_) => ("beam:metric:user:sum_int64:v1", SUM),
+        MetricCell::Distribution(_) => ("beam:metric:user:distribution_int64:v1", DISTRIBUTION),
+        MetricCell::Gauge(_) => (
+            "beam:metric:user:latest_int64:v1",
+            "beam:metrics:latest_int64:v1",
+        ),
+    }
+}
+
+/// Value type of sums.
+pub(crate) const SUM: &str = "beam:metrics:sum_int64:v1";
+/// Value type of distributions.
+pub(crate) const DISTRIBUTION: &str = "beam:metrics:distribution_int64:v1";
+
+/// Appends the payload of a user metric; `false` if it was never touched.
+pub(crate) fn put_user(cell: &MetricCell, payload: &mut Vec<u8>) -> bool {
+    match cell {
+        MetricCell::Counter(counter) => put_sum(counter.get(), payload),
+        MetricCell::Distribution(distribution) => put_spread(distribution.get(), payload),
+        MetricCell::Gauge(gauge) => match gauge.get() {
+            None => false,
+            Some((millis, value)) => {
+                put_varint(payload, millis as u64);
+                put_varint(payload, value as u64);
+                true
+            }
+        },
+    }
+}
+
+/// Appends a sum; `false` if it is zero.
+pub(crate) fn put_sum(sum: i64, payload: &mut Vec<u8>) -> bool {
+    put_varint(payload, sum as u64);
+    sum != 0
+}
+
+/// Appends a distribution; `false` if it is empty.
+pub(crate) fn put_spread(spread: Option<Spread>, payload: &mut Vec<u8>) -> bool {
+    let Some(Spread {
+        count,
+        sum,
+        min,
+        max,
+    }) = spread
+    else {
+        return false;
+    };
+    for part in [count, sum, min, max] {
+        put_varint(payload, part as u64);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::dofn::{CounterCell, DistributionCell, GaugeCell};
+
+    #[test]
+    fn golden_payloads() {
+        let payload = |cell| {
+            let mut out = Vec::new();
+            assert!(put_user(&cell, &mut out));
+            out
+        };
+        let counter = Arc::new(CounterCell::default());
+        counter.add(-5);
+        counter.add(2);
+        assert_eq!(
+            payload(MetricCell::Counter(counter)),
+            [0xfd, 255, 255, 255, 255, 255, 255, 255, 255, 1]
+        );
+        let distribution = Arc::new(DistributionCell::default());
+        [1, 2, 9].into_iter().for_each(|n| distribution.add(n));
+        assert_eq!(
+            payload(MetricCell::Distribution(distribution)),
+            [3, 12, 1, 9]
+        );
+        let gauge = Arc::new(GaugeCell::default());
+        gauge.set(5, 5);
+        gauge.set(300, 7);
+        assert_eq!(payload(MetricCell::Gauge(gauge)), [0xac, 2, 7]);
+    }
+
+    #[test]
+    fn a_short_id_stands_for_one_metric() {
+        let ids = ShortIds::default();
+        let kind = |name| MetricKind::new("beam:metric:user:sum_int64:v1", SUM, &[("NAME", name)]);
+        let (a, b) = (ids.name(kind("a")), ids.name(kind("b")));
+        assert_ne!(a.short_id, b.short_id);
+        assert_eq!(ids.name(kind("a")).short_id, a.short_id);
+        assert_eq!(ids.info(&b.short_id).expect("known").labels["NAME"], "b");
+        assert_eq!(ids.info("ffff"), None);
+        assert_eq!(ids.info("no"), None);
+    }
+}

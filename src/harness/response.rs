@@ -1,0 +1,318 @@
+//! Answers about bundles, encoded on the thread that has the facts.
+
+use std::sync::Arc;
+
+use beam_proto::fnexec::process_bundle_split_response::ChannelSplit;
+use beam_proto::fnexec::{
+    InstructionResponse, ProcessBundleProgressResponse, ProcessBundleSplitRequest,
+    ProcessBundleSplitResponse, instruction_response,
+};
+use bytes::Bytes;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+
+use super::instructions::Running;
+use super::metrics::{
+    DISTRIBUTION, MetricKind, MetricName, SUM, ShortIds, put_spread, put_sum, put_user, user_kind,
+};
+use super::wire::Rope;
+use crate::exec::{DesiredSplit, Phase, PlanMetrics};
+use crate::model::descriptor::{NodeKind, PlanSpec};
+
+/// What answers about a plan's bundles need besides its counters: names, worked out once.
+pub(crate) struct PlanFacts {
+    pub(crate) spec: Arc<PlanSpec>,
+    user: Vec<MetricName>,
+    /// By collection: element count and sampled size.
+    collections: Vec<(MetricName, MetricName)>,
+    /// By node: start, process, finish, total.
+    times: Vec<[MetricName; 4]>,
+    /// By source: read index, and the node.
+    sources: Vec<(MetricName, usize)>,
+}
+
+const PHASES: [Phase; 3] = [Phase::Start, Phase::Process, Phase::Finish];
+
+impl PlanFacts {
+    pub(crate) fn new(spec: Arc<PlanSpec>, metrics: &PlanMetrics, ids: &ShortIds) -> Self {
+        let user = metrics.user.iter().map(|(id, cell)| {
+            let (urn, value_type) = user_kind(cell);
+            let labels = [
+                ("PTRANSFORM", &*id.transform),
+                ("NAMESPACE", &id.namespace),
+                ("NAME", &id.name),
+            ];
+            ids.name(MetricKind::new(urn, value_type, &labels))
+        });
+        let collections = spec.collections.iter().map(|collection| {
+            let labels = [("PCOLLECTION", collection.id.as_str())];
+            (
+                ids.name(MetricKind::new(
+                    "beam:metric:element_count:v1",
+                    SUM,
+                    &labels,
+                )),
+                ids.name(MetricKind::new(
+                    "beam:metric:sampled_byte_size:v1",
+                    DISTRIBUTION,
+                    &labels,
+                )),
+            )
+        });
+        let times = spec.nodes.iter().map(|node| {
+            let labels = [("PTRANSFORM", node.id.as_str())];
+            [
+                "beam:metric:pardo_execution_time:start_bundle_msecs:v1",
+                "beam:metric:pardo_execution_time:process_bundle_msecs:v1",
+                "beam:metric:pardo_execution_time:finish_bundle_msecs:v1",
+                "beam:metric:ptransform_execution_time:total_msecs:v1",
+            ]
+            .map(|urn| ids.name(MetricKind::new(urn, SUM, &labels)))
+        });
+        let sources = spec
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| matches!(node.kind, NodeKind::Source(_)));
+        let sources = sources.map(|(index, node)| {
+            let labels = [("PTRANSFORM", node.id.as_str())];
+            (
+                ids.name(MetricKind::new(
+                    "beam:metric:data_channel:read_index:v1",
+                    SUM,
+                    &labels,
+                )),
+                index,
+            )
+        });
+        PlanFacts {
+            user: user.collect(),
+            collections: collections.collect(),
+            times: times.collect(),
+            sources: sources.collect(),
+            spec: spec.clone(),
+        }
+    }
+
+    /// Whether a source is connected to this data service.
+    pub(crate) fn reads_from(&self, endpoint: &str) -> bool {
+        self.sources
+            .iter()
+            .any(|(_, node)| match &self.spec.nodes[*node].kind {
+                NodeKind::Source(port) => port.endpoint == endpoint,
+                _ => false,
+            })
+    }
+
+    /// Calls `put` with the name and payload of each metric that has a value.
+    fn each(&self, metrics: &PlanMetrics, done: bool, mut put: impl FnMut(&MetricName, &[u8])) {
+        let mut payload = Vec::new();
+        let mut emit = |name: &MetricName, fill: &mut dyn FnMut(&mut Vec<u8>) -> bool| {
+            payload.clear();
+            if fill(&mut payload) {
+                put(name, &payload);
+            }
+        };
+        for (name, (_, cell)) in self.user.iter().zip(metrics.user.iter()) {
+            emit(name, &mut |payload| put_user(cell, payload));
+        }
+        for ((count, size), meter) in self.collections.iter().zip(&metrics.collections) {
+            let elements = meter.count.load(std::sync::atomic::Ordering::Relaxed);
+            if elements > 0 {
+                emit(count, &mut |payload| put_sum(elements as i64, payload));
+                emit(size, &mut |payload| put_spread(meter.sizes.get(), payload));
+            }
+        }
+        for (names, times) in self.times.iter().zip(metrics.times.iter()) {
+            let millis = PHASES.map(|phase| times.get(phase) as i64);
+            let total: i64 = millis.iter().sum();
+            if total > 0 {
+                for (name, millis) in names.iter().zip(millis.into_iter().chain([total])) {
+                    emit(name, &mut |payload| put_sum(millis, payload));
+                }
+            }
+        }
+        for ((name, _), source) in self.sources.iter().zip(&metrics.sources) {
+            // While the bundle runs, this is the index of the element in hand; afterwards, the number of all.
+            let read = if done { source.begun() } else { source.index() };
+            if read >= 0 {
+                emit(name, &mut |payload| {
+                    put_sum(read, payload);
+                    true
+                });
+            }
+        }
+    }
+}
+
+/// The fields `monitoring_infos` and `monitoring_data`, which all answers about bundles number alike.
+fn put_metrics(
+    facts: &PlanFacts,
+    metrics: &PlanMetrics,
+    done: bool,
+    short_ids_only: bool,
+    out: &mut Vec<u8>,
+) {
+    let mut infos = Vec::new();
+    facts.each(metrics, done, |name, payload| {
+        if !short_ids_only {
+            let payload_len = key_len(3) + encoded_len_varint(payload.len() as u64) + payload.len();
+            encode_key(3, WireType::LengthDelimited, &mut infos);
+            encode_varint((name.encoded.len() + payload_len) as u64, &mut infos);
+            infos.extend_from_slice(&name.encoded);
+            put_bytes(3, payload, &mut infos);
+        }
+        let id = name.short_id.as_bytes();
+        let entry = 2 + id.len() + 1 + encoded_len_varint(payload.len() as u64) + payload.len();
+        encode_key(5, WireType::LengthDelimited, out);
+        encode_varint(entry as u64, out);
+        put_bytes(1, id, out);
+        put_bytes(2, payload, out);
+    });
+    out.extend_from_slice(&infos);
+}
+
+fn put_bytes(tag: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    encode_key(tag, WireType::LengthDelimited, out);
+    encode_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+/// Wraps the body of an answer into an `InstructionResponse`.
+fn respond(instruction: &str, tag: u32, body: Vec<u8>) -> Rope {
+    let mut head = Vec::with_capacity(instruction.len() + 16);
+    put_bytes(1, instruction.as_bytes(), &mut head);
+    encode_key(tag, WireType::LengthDelimited, &mut head);
+    encode_varint(body.len() as u64, &mut head);
+    Rope::new(vec![head.into(), body.into()])
+}
+
+const PROCESS_BUNDLE: u32 = 1001;
+const PROCESS_BUNDLE_PROGRESS: u32 = 1002;
+
+/// The answer to a bundle that ended well.
+pub(crate) fn processed(
+    instruction: &str,
+    facts: &PlanFacts,
+    metrics: &PlanMetrics,
+    short_ids_only: bool,
+) -> Rope {
+    let mut body = Vec::new();
+    put_metrics(facts, metrics, true, short_ids_only, &mut body);
+    respond(instruction, PROCESS_BUNDLE, body)
+}
+
+/// The answer to a request for progress.
+pub(crate) fn progress(instruction: &str, running: Option<&Running>, short_ids_only: bool) -> Rope {
+    let Some(running) = running else {
+        return answer(
+            instruction,
+            instruction_response::Response::ProcessBundleProgress(
+                ProcessBundleProgressResponse::default(),
+            ),
+        );
+    };
+    let mut body = Vec::new();
+    put_metrics(
+        &running.facts,
+        &running.metrics,
+        false,
+        short_ids_only,
+        &mut body,
+    );
+    encode_key(6, WireType::Varint, &mut body);
+    encode_varint(u64::from(!running.inbox.is_waiting()), &mut body);
+    respond(instruction, PROCESS_BUNDLE_PROGRESS, body)
+}
+
+/// Splits a bundle, if it can be split; the answer says where.
+pub(crate) fn split(
+    instruction: &str,
+    request: &ProcessBundleSplitRequest,
+    running: Option<&Running>,
+) -> Rope {
+    let mut response = ProcessBundleSplitResponse::default();
+    if let Some(running) = running {
+        for ((_, node), source) in running.facts.sources.iter().zip(&running.metrics.sources) {
+            let id = &running.facts.spec.nodes[*node].id;
+            let Some(desired) = request.desired_splits.get(id) else {
+                continue;
+            };
+            let desired = DesiredSplit {
+                fraction: desired.fraction_of_remainder,
+                estimated_elements: desired.estimated_input_elements,
+                allowed: desired.allowed_split_points.clone(),
+            };
+            if let Some(split) = source.split(&desired) {
+                response.channel_splits.push(ChannelSplit {
+                    transform_id: id.clone(),
+                    last_primary_element: split.last_primary,
+                    first_residual_element: split.first_residual,
+                });
+            }
+        }
+    }
+    answer(
+        instruction,
+        instruction_response::Response::ProcessBundleSplit(response),
+    )
+}
+
+/// An answer of any kind.
+pub(crate) fn answer(instruction: &str, response: instruction_response::Response) -> Rope {
+    Rope::of(&InstructionResponse {
+        instruction_id: instruction.into(),
+        error: String::new(),
+        response: Some(response),
+    })
+}
+
+/// An answer that says what went wrong.
+pub(crate) fn failed(instruction: &str, error: String) -> Rope {
+    Rope::of(&InstructionResponse {
+        instruction_id: instruction.into(),
+        error,
+        response: None,
+    })
+}
+
+/// One `Elements` message with the entries that are put into it.
+#[derive(Default)]
+pub(crate) struct ElementsMessage {
+    pieces: Vec<Bytes>,
+    head: Vec<u8>,
+}
+
+impl ElementsMessage {
+    /// Adds a stretch of a sink's output, or its end.
+    pub(crate) fn put(&mut self, instruction: &str, transform: &str, data: Bytes, last: bool) {
+        let field = |len: usize| 1 + encoded_len_varint(len as u64) + len;
+        let mut len = field(instruction.len()) + field(transform.len());
+        if !data.is_empty() {
+            len += field(data.len());
+        }
+        if last {
+            len += 2;
+        }
+        encode_key(1, WireType::LengthDelimited, &mut self.head);
+        encode_varint(len as u64, &mut self.head);
+        put_bytes(1, instruction.as_bytes(), &mut self.head);
+        put_bytes(2, transform.as_bytes(), &mut self.head);
+        if last {
+            encode_key(4, WireType::Varint, &mut self.head);
+            encode_varint(1, &mut self.head);
+        }
+        if !data.is_empty() {
+            encode_key(3, WireType::LengthDelimited, &mut self.head);
+            encode_varint(data.len() as u64, &mut self.head);
+            self.pieces.push(std::mem::take(&mut self.head).into());
+            self.pieces.push(data);
+        }
+    }
+
+    pub(crate) fn into_rope(mut self) -> Rope {
+        if !self.head.is_empty() {
+            self.pieces.push(self.head.into());
+        }
+        Rope::new(self.pieces)
+    }
+}

@@ -1,0 +1,14 @@
+//! One file for each Fn API service.
+
+mod codec;
+pub(super) mod control;
+pub(super) mod data;
+pub(super) mod logging;
+pub(super) mod provision;
+mod queue;
+pub(super) mod state;
+mod transport;
+
+pub(super) use codec::Rope;
+pub(super) use queue::SendQueue;
+pub(super) use transport::{Peer, connect};

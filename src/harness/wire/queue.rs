@@ -1,0 +1,165 @@
+//! The queue in front of a stream that we write to: bounded in bytes, filled from any thread.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use tokio_stream::Stream;
+
+use super::Rope;
+use crate::error::{Error, Result};
+
+/// Messages on their way to one stream.
+pub(crate) struct SendQueue {
+    state: Mutex<State>,
+    room: Condvar,
+    limit: usize,
+}
+
+struct State {
+    messages: VecDeque<Rope>,
+    bytes: usize,
+    /// The stream task, if it waits for a message.
+    waker: Option<Waker>,
+    end: End,
+}
+
+enum End {
+    Open,
+    /// No more messages will come; those that are there are still sent.
+    Finished,
+    /// The stream is gone.
+    Broken(String),
+}
+
+impl SendQueue {
+    /// A queue whose writers wait while it holds `limit` bytes or more.
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        let state = State {
+            messages: VecDeque::new(),
+            bytes: 0,
+            waker: None,
+            end: End::Open,
+        };
+        Arc::new(SendQueue {
+            state: Mutex::new(state),
+            room: Condvar::new(),
+            limit,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a message. Blocks while the queue is full: never call it on the rim.
+    pub(crate) fn push_blocking(&self, rope: Rope) -> Result<()> {
+        let mut state = self.state();
+        while state.bytes >= self.limit && matches!(state.end, End::Open) {
+            state = self
+                .room
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        self.push_locked(state, rope)
+    }
+
+    /// Adds a message whatever the queue holds: for small messages whose number something else bounds.
+    pub(crate) fn push(&self, rope: Rope) -> Result<()> {
+        let state = self.state();
+        self.push_locked(state, rope)
+    }
+
+    fn push_locked(&self, mut state: MutexGuard<'_, State>, rope: Rope) -> Result<()> {
+        match &state.end {
+            End::Open => {}
+            End::Finished => return Err(Error::transport("the stream to the runner has ended")),
+            End::Broken(why) => {
+                return Err(Error::transport(format!(
+                    "the stream to the runner broke: {why}"
+                )));
+            }
+        }
+        state.bytes += rope.len();
+        state.messages.push_back(rope);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Ends the stream after the messages that are there.
+    pub(crate) fn finish(&self) {
+        self.end(End::Finished);
+    }
+
+    /// Drops all messages; whoever waits or comes later gets an error.
+    pub(crate) fn break_off(&self, why: &str) {
+        self.end(End::Broken(why.to_owned()));
+    }
+
+    fn end(&self, end: End) {
+        let mut state = self.state();
+        if matches!(end, End::Broken(_)) {
+            state.messages.clear();
+            state.bytes = 0;
+        }
+        if matches!(state.end, End::Open) {
+            state.end = end;
+        }
+        let waker = state.waker.take();
+        drop(state);
+        self.room.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether messages are no longer taken.
+    pub(crate) fn is_ended(&self) -> bool {
+        !matches!(self.state().end, End::Open)
+    }
+
+    /// The reading end.
+    pub(crate) fn stream(self: &Arc<Self>) -> SendStream {
+        SendStream(self.clone())
+    }
+}
+
+/// Takes messages from a [`SendQueue`].
+pub(crate) struct SendStream(Arc<SendQueue>);
+
+impl Stream for SendStream {
+    type Item = Rope;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Rope>> {
+        let mut state = self.0.state();
+        if let Some(rope) = state.messages.pop_front() {
+            let was_full = state.bytes >= self.0.limit;
+            state.bytes -= rope.len();
+            let has_room = state.bytes < self.0.limit;
+            drop(state);
+            if was_full && has_room {
+                self.0.room.notify_all();
+            }
+            return Poll::Ready(Some(rope));
+        }
+        match state.end {
+            End::Open => {
+                state.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            End::Finished | End::Broken(_) => Poll::Ready(None),
+        }
+    }
+}
+
+impl Drop for SendStream {
+    /// The stream task is gone, and with it whatever would make room.
+    fn drop(&mut self) {
+        self.0.break_off("its connection was closed");
+    }
+}

@@ -1,0 +1,236 @@
+//! One worker: connects to a runner, serves it, and ends in good order.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::bundles::{Bundles, JobQueue, Plans};
+use super::context::{self, LogContext};
+use super::inbox::InboxBudget;
+use super::instructions::Instructions;
+use super::metrics::ShortIds;
+use super::rim::Rim;
+use super::sampler::Sampler;
+use super::wire::control::Control;
+use super::wire::data::DataClients;
+use super::wire::logging::{self, LogQueue};
+use super::wire::state::StateClients;
+use super::wire::{Peer, provision};
+use crate::error::{Context, Error, Result};
+use crate::exec::Registry;
+
+/// How long the runner may take to answer the first call.
+const PROVISION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long bundles that run may take to end when the worker is asked to.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The runner's promise that it knows short ids.
+const SHORT_IDS: &str = "beam:protocol:monitoring_info_short_ids:v1";
+
+/// Where a worker finds its runner, and what it may use.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The id that the runner knows the worker by.
+    pub id: String,
+    /// `host:port` of the provision service, which names the others. Some runners have none.
+    pub provision_endpoint: Option<String>,
+    /// `host:port` of the control service, unless the provision service names it.
+    pub control_endpoint: Option<String>,
+    /// `host:port` of the logging service, unless the provision service names it.
+    pub logging_endpoint: Option<String>,
+    /// What may wait in memory.
+    pub budgets: Budgets,
+}
+
+/// What may wait in memory, in bytes.
+#[derive(Debug, Clone)]
+pub struct Budgets {
+    /// Input of one bundle before it is processed.
+    pub inbound: usize,
+    /// Output for one data service before it is sent.
+    pub outbound: usize,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        // Two of the largest messages that a runner usually sends for a bundle's input; a few flushes of output.
+        Budgets {
+            inbound: 64 << 20,
+            outbound: 32 << 20,
+        }
+    }
+}
+
+/// Runs a worker until its runner lets it go. Blocks this thread, which becomes the rim.
+///
+/// # Errors
+/// The runner cannot be reached, or its control stream breaks. A stream that ends in good order is not an error.
+pub fn run(options: Options, registry: Arc<Registry>) -> Result<()> {
+    let (_stop, stopped) = watch::channel(false);
+    run_until(options, registry, stopped, |_| {})
+}
+
+/// As [`run`], but ends early when told so. `connected` hears once whether the runner could be reached.
+pub(crate) fn run_until(
+    options: Options,
+    registry: Arc<Registry>,
+    stopped: watch::Receiver<bool>,
+    connected: impl FnOnce(Result<(), String>),
+) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::config("the worker's runtime cannot be started").because(e));
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            connected(Err(error.to_string()));
+            return Err(error);
+        }
+    };
+    let rim = Rim::new(runtime.handle().clone());
+    let outcome = runtime.block_on(serve(options, registry, rim, stopped, connected));
+    context::enter(None);
+    // Bundles that do not end keep their threads; they must not keep the runtime.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(
+    options: Options,
+    registry: Arc<Registry>,
+    rim: Rim,
+    stopped: watch::Receiver<bool>,
+    connected: impl FnOnce(Result<(), String>),
+) -> Result<()> {
+    let worker = match Worker::connect(options, registry, rim).await {
+        Ok(worker) => {
+            connected(Ok(()));
+            worker
+        }
+        Err(error) => {
+            connected(Err(error.to_string()));
+            return Err(error);
+        }
+    };
+    worker.serve(stopped).await
+}
+
+/// A worker that has reached its runner.
+struct Worker {
+    control: Control,
+    bundles: Arc<Bundles>,
+    log: Arc<LogQueue>,
+    logging: Option<tokio::task::JoinHandle<()>>,
+    _sampler: Sampler,
+}
+
+impl Worker {
+    async fn connect(options: Options, registry: Arc<Registry>, rim: Rim) -> Result<Self> {
+        registry.check()?;
+        let peer = Peer::new(&options.id)?;
+        let log = Arc::new(LogQueue::default());
+        let info = match &options.provision_endpoint {
+            Some(endpoint) => provision::fetch(&peer, endpoint, PROVISION_TIMEOUT).await?,
+            None => Default::default(),
+        };
+        let named = |descriptor: Option<beam_proto::pipeline::ApiServiceDescriptor>,
+                     option: Option<String>| {
+            descriptor
+                .map(|d| d.url)
+                .filter(|url| !url.is_empty())
+                .or(option)
+                .filter(|url| !url.is_empty())
+        };
+        let logging = named(info.logging_endpoint, options.logging_endpoint)
+            .map(|endpoint| tokio::spawn(logging::run(peer.clone(), endpoint, log.clone())));
+        if logging.is_some() {
+            context::enter(Some(LogContext {
+                queue: log.clone(),
+                bundle: None,
+            }));
+        }
+        let control = named(info.control_endpoint, options.control_endpoint).ok_or_else(|| {
+            Error::config(
+                "no control endpoint is known; pass --control_endpoint or --provision_endpoint",
+            )
+        })?;
+        let control = Control::connect(peer.clone(), &control)
+            .await
+            .at("worker", &options.id)?;
+        let functions = registry.names().count();
+        tracing::info!(
+            "ferrobeam {} knows {functions} functions",
+            env!("CARGO_PKG_VERSION")
+        );
+        let instructions = Arc::new(Instructions::new(InboxBudget::new(options.budgets.inbound)));
+        let bundles = Arc::new(Bundles {
+            registry,
+            rim,
+            data: DataClients::new(peer.clone(), instructions.clone(), options.budgets.outbound),
+            instructions,
+            state: StateClients::new(peer),
+            descriptors: control.descriptors(),
+            answers: control.answers(),
+            short_ids: ShortIds::default(),
+            short_ids_only: info.runner_capabilities.iter().any(|c| c == SHORT_IDS),
+            log: log.clone(),
+            queue: JobQueue::default(),
+            plans: Mutex::new(Plans::default()),
+        });
+        let sampler = Sampler::start(bundles.clone())
+            .map_err(|e| Error::config("the sampling thread cannot be started").because(e))?;
+        Ok(Worker {
+            control,
+            bundles,
+            log,
+            logging,
+            _sampler: sampler,
+        })
+    }
+
+    /// Serves the runner until it ends the control stream, or until the worker is told to stop.
+    async fn serve(self, mut stopped: watch::Receiver<bool>) -> Result<()> {
+        let outcome = tokio::select! {
+            outcome = self.control.serve(&self.bundles) => outcome,
+            // A stop that can no longer be told is none.
+            Ok(_) = stopped.wait_for(|stop| *stop) => Ok(()),
+        };
+        match &outcome {
+            Ok(()) => self.drain().await,
+            // Nobody will hear the answers.
+            Err(_) => self
+                .bundles
+                .instructions()
+                .close("the control stream broke"),
+        }
+        self.bundles.close();
+        self.bundles.answers.finish();
+        self.bundles.data.finish();
+        self.bundles.state.finish();
+        self.log.finish();
+        if let Some(logging) = self.logging {
+            let _ = logging.await;
+        }
+        outcome
+    }
+
+    /// Lets the bundles that run come to their end.
+    async fn drain(&self) {
+        let instructions = self.bundles.instructions();
+        let drained = async {
+            while instructions.unfinished() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
+            tracing::warn!(
+                "{} bundles did not end in time and are given up",
+                instructions.unfinished()
+            );
+            instructions.close("the worker ends");
+        }
+    }
+}
