@@ -253,3 +253,110 @@ fn description(attributes: &[Attribute]) -> String {
         .collect();
     lines.join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    /// The message with which the derive refuses.
+    fn refusal(input: &DeriveInput) -> String {
+        expand(input).expect_err("it must refuse").to_string()
+    }
+
+    #[test]
+    fn only_structs_with_named_fields_are_rows() {
+        let shape = "a row is a struct with named fields, but `X` is";
+        assert_eq!(
+            refusal(&parse_quote!(
+                enum X {
+                    A,
+                    B,
+                }
+            )),
+            format!("{shape} an enum")
+        );
+        assert_eq!(
+            refusal(&parse_quote!(
+                struct X(i64, String);
+            )),
+            format!("{shape} a tuple struct")
+        );
+        assert_eq!(
+            refusal(&parse_quote!(
+                struct X;
+            )),
+            format!("{shape} a unit struct")
+        );
+        assert_eq!(
+            refusal(&parse_quote!(union X { a: u8 })),
+            format!("{shape} a union")
+        );
+    }
+
+    #[test]
+    fn a_row_has_one_schema() {
+        let message =
+            "a row has one schema: derive it for a struct without type or lifetime parameters";
+        assert_eq!(
+            refusal(&parse_quote!(
+                struct X<T> {
+                    a: T,
+                }
+            )),
+            message
+        );
+        assert_eq!(
+            refusal(&parse_quote!(
+                struct X<'a> {
+                    a: &'a str,
+                }
+            )),
+            message
+        );
+    }
+
+    #[test]
+    fn attributes_are_known_or_refused() {
+        let input = parse_quote!(
+            struct X {
+                #[beam(defalt = 1)]
+                a: i64,
+            }
+        );
+        assert_eq!(
+            refusal(&input),
+            "a field of a row knows `rename = \"name\"` and `default = expression`"
+        );
+        let input = parse_quote!(
+            struct X {
+                #[beam(rename = "")]
+                a: i64,
+            }
+        );
+        assert_eq!(refusal(&input), "a field needs a name");
+    }
+
+    #[test]
+    fn names_are_distinct() {
+        let input = parse_quote!(
+            struct X {
+                a: i64,
+                #[beam(rename = "a")]
+                b: i64,
+            }
+        );
+        assert_eq!(refusal(&input), "two fields are called `a`");
+    }
+
+    #[test]
+    fn doc_comments_are_descriptions() {
+        let field: Field = parse_quote! {
+            /// What it is.
+            ///
+            /// And why.
+            a: i64
+        };
+        assert_eq!(description(&field.attrs), "What it is. And why.");
+    }
+}
