@@ -1,6 +1,6 @@
 //! `#[derive(Row)]`: a struct with named fields as a row.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -30,11 +30,11 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let described = fields.iter().map(RowField::describe);
     let is_null = fields.iter().enumerate().map(|(index, field)| {
         let member = field.member;
-        quote!(#index => ::ferrobeam::element::FieldValue::is_null(&self.#member),)
+        quote_spanned!(field.span()=> #index => ::ferrobeam::element::FieldValue::is_null(&self.#member),)
     });
     let put = fields.iter().map(|field| {
         let member = field.member;
-        quote!(::ferrobeam::element::FieldValue::put_field(&self.#member, out);)
+        quote_spanned!(field.span()=> ::ferrobeam::element::FieldValue::put_field(&self.#member, out);)
     });
     let read = fields.iter().map(RowField::read);
     Ok(quote! {
@@ -192,6 +192,12 @@ impl<'a> RowField<'a> {
         Ok(parsed)
     }
 
+    /// Where code that depends on the field's type stands, so that an unsupported type is pointed at, and not the
+    /// derive.
+    fn span(&self) -> Span {
+        self.field_type.span().resolved_at(Span::call_site())
+    }
+
     fn describe(&self) -> TokenStream {
         let RowField {
             field_type,
@@ -200,12 +206,11 @@ impl<'a> RowField<'a> {
             default,
             ..
         } = self;
-        // The type's span, so that an unsupported type is pointed at, and not the derive.
         match default {
-            None => quote_spanned! {field_type.span()=>
+            None => quote_spanned! {self.span()=>
                 ::ferrobeam::element::row::derived::field::<#field_type>(#name, #description)
             },
-            Some(default) => quote_spanned! {field_type.span()=>
+            Some(default) => quote_spanned! {self.span()=>
                 ::ferrobeam::element::row::derived::field_or::<#field_type>(#name, #description, #default)
             },
         }
@@ -219,8 +224,10 @@ impl<'a> RowField<'a> {
             ..
         } = self;
         match default {
-            None => quote!(#member: reader.field(#name)?),
-            Some(default) => quote!(#member: reader.field_or(#name, || #default)?),
+            None => quote_spanned!(self.span()=> #member: reader.field(#name)?),
+            Some(default) => {
+                quote_spanned!(self.span()=> #member: reader.field_or(#name, || #default)?)
+            }
         }
     }
 }
