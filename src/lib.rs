@@ -8,6 +8,7 @@ pub mod exec;
 pub mod expansion;
 pub mod harness;
 pub mod model;
+pub mod pipeline;
 pub mod prelude;
 pub mod testing;
 pub mod window;

@@ -1,5 +1,6 @@
 //! What users write: functions over elements, and the typed ports they reach the pipeline through.
 
+pub mod builtin;
 mod closure;
 mod combine;
 mod context;

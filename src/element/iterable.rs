@@ -10,7 +10,7 @@ use super::{Coder, DecodeRef, Element, Input, Nesting, put_varint};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most values of zero bytes that one iterable may claim: nothing in the input bounds their number.
-pub(super) const MAX_EMPTY_VALUES: u64 = 1 << 20;
+const MAX_EMPTY_VALUES: u64 = 1 << 20;
 
 /// Inline parts up to this size are copied; larger ones share the received chunk and keep it alive.
 const SHARE_FROM: usize = 4096;
@@ -458,7 +458,7 @@ fn skip_values(
     count: u64,
     skip: &mut impl FnMut(&mut Input<'_>) -> Result<()>,
 ) -> Result<()> {
-    for done in 0..count {
+    for _ in 0..count {
         let before = input.remaining();
         skip(input)?;
         if input.remaining() == before {
@@ -467,10 +467,8 @@ fn skip_values(
                     "an iterable claims {count} values of zero bytes; at most {MAX_EMPTY_VALUES} are allowed"
                 )));
             }
-            // Values of zero bytes are all alike: stepping over one is stepping over all.
-            if done == 0 && before == 0 {
-                return Ok(());
-            }
+            // The next value would begin where this one began: stepping over one is stepping over all.
+            return Ok(());
         }
     }
     Ok(())

@@ -1,6 +1,9 @@
 //! From one form of a value to another: runners wrap parts that they do not know in length prefixes.
 
 mod convert;
+mod pages;
+
+pub use pages::TranscodedPages;
 
 use std::sync::Arc;
 
@@ -17,7 +20,19 @@ use crate::error::{Error, Result};
 /// the forms apart.
 #[derive(Debug, Clone)]
 pub struct Transcoder {
-    step: Step,
+    step: Arc<Step>,
+    tails: Tails,
+}
+
+/// What becomes of the values that a runner keeps behind a token.
+#[derive(Debug, Clone)]
+enum Tails {
+    /// They have the same form on both sides, or there are none.
+    Same,
+    /// They are elements of the only iterable.
+    Of(Arc<Step>),
+    /// There are several iterables, and tokens do not tell them apart.
+    Several,
 }
 
 /// What to do with one part of a value.
@@ -66,7 +81,15 @@ impl Transcoder {
                 cause.message()
             ))
         })?;
-        Ok(Some(Transcoder { step }))
+        let tails = match (step.iterable(), iterables(from)) {
+            (None, _) => Tails::Same,
+            (Some(element), 1) => Tails::Of(Arc::new(element.clone())),
+            (Some(_), _) => Tails::Several,
+        };
+        Ok(Some(Transcoder {
+            step: Arc::new(step),
+            tails,
+        }))
     }
 
     /// Reads one value from `input` and appends it to `out`. What was appended before an error is unspecified.
@@ -95,6 +118,12 @@ fn alike(a: &Coder, b: &Coder) -> bool {
             .all(|(a, b)| alike(a, b))
 }
 
+/// How many iterables a coder has within.
+fn iterables(coder: &Coder) -> usize {
+    let within: usize = coder.components.iter().map(iterables).sum();
+    within + usize::from(name(coder) == urn::ITERABLE)
+}
+
 /// The URN, with one name for both iterables.
 fn name(coder: &Coder) -> &str {
     match coder.urn.as_ref() {
@@ -110,6 +139,20 @@ fn same_payload(a: &Coder, b: &Coder) -> bool {
 }
 
 impl Step {
+    /// The step for the elements of an iterable within, where they change.
+    fn iterable(&self) -> Option<&Step> {
+        match self {
+            Step::Iterable(element) => Some(element),
+            Step::Wrap(inner) | Step::Unwrap(inner) | Step::Nullable(inner) => inner.iterable(),
+            Step::Parts(parts) | Step::NestedParts(parts) => parts.iter().find_map(Step::iterable),
+            Step::Windowed(value, _) => value.iterable(),
+            Step::Timer(key, _) => key.iterable(),
+            Step::Same(_) | Step::Opaque(_) | Step::ToRaw(_) | Step::FromRaw(_) | Step::Row(..) => {
+                None
+            }
+        }
+    }
+
     /// `at` is where the value stands in both forms: only at the end may its end be unmarked.
     fn between(from: &Coder, to: &Coder, at: Nesting) -> Result<Self> {
         if alike(from, to) {
