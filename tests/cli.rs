@@ -135,7 +135,10 @@ fn mistakes_are_one_line() {
         (&["sevre"][..], "the commands are"),
         (&[], "--help"),
         (&["serve", "--env=docker"], "--image"),
-        (&["serve", "0", "--artifact=/no/such/file"], "cannot publish"),
+        (
+            &["serve", "0", "--artifact=/no/such/file"],
+            "cannot publish",
+        ),
         (&["worker", "--id=1"], "--provision_endpoint"),
     ] {
         let (success, stdout, stderr) = output(args);
@@ -149,8 +152,14 @@ fn mistakes_are_one_line() {
 #[test]
 fn help_and_version() {
     let (success, stdout, _) = output(&["--help"]);
-    assert!(success && stdout.starts_with("usage: ferrobeam"), "{stdout}");
+    assert!(
+        success && stdout.starts_with("usage: ferrobeam"),
+        "{stdout}"
+    );
     let (success, stdout, _) = output(&["--version"]);
     assert!(success);
-    assert_eq!(stdout, concat!("ferrobeam ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(
+        stdout,
+        concat!("ferrobeam ", env!("CARGO_PKG_VERSION"), "\n")
+    );
 }

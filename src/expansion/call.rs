@@ -4,9 +4,9 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 
+use super::PipelineOptions;
 use super::collections::Collection;
 use super::request::{EncodedRow, Request, Wanted};
-use super::PipelineOptions;
 use crate::element::{Element, Raw, Row};
 use crate::error::{Error, Result};
 use crate::pipeline::{PCollection, Pipeline};
@@ -75,7 +75,11 @@ impl<'a> Call<'a> {
 
     /// The tags of the inputs. Numbers come first, in their order, since lists of inputs arrive numbered.
     pub fn tags(&self) -> Vec<&str> {
-        self.request.inputs().into_iter().map(|(tag, _)| tag).collect()
+        self.request
+            .inputs()
+            .into_iter()
+            .map(|(tag, _)| tag)
+            .collect()
     }
 
     /// The input of a tag, as elements of type `T`; [`Raw`] takes elements of any type.

@@ -260,7 +260,10 @@ fn check_schema_transform(
             lint::tag(tag).map_err(|why| mistake(&format!("its {kind} `{tag}`"), why))?;
         }
         if let Some(tag) = lint::duplicate(tags) {
-            return Err(mistake(&format!("its {kind} `{tag}`"), "is there twice".into()));
+            return Err(mistake(
+                &format!("its {kind} `{tag}`"),
+                "is there twice".into(),
+            ));
         }
     }
     for (tag, output) in names(outputs, OUTPUT).into_iter().zip(outputs) {
@@ -274,7 +277,8 @@ fn check_schema_transform(
 fn check_fields(config: &Schema) -> Result<()> {
     for field in config.fields() {
         let name = &field.name;
-        lint::config_field(name).map_err(|why| Error::config(format!("config field `{name}` {why}")))?;
+        lint::config_field(name)
+            .map_err(|why| Error::config(format!("config field `{name}` {why}")))?;
         check_rows_within(&field.field_type)?;
     }
     Ok(())

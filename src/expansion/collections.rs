@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Call, lint};
 use super::response::OUTPUT;
+use super::{Call, lint};
 use crate::element::coder::{Coder, urn};
 use crate::element::{Element, RAW_CODER, Raw, Schema, Transcoder};
 use crate::error::{Error, Result};
@@ -266,29 +266,22 @@ impl Collections for () {
 }
 
 /// One collection is all there is.
-macro_rules! alone {
-    ($(<$element:ident>)? $collection:ty) => {
-        impl$(<$element: Element>)? Collections for $collection {
-            fn describe() -> Vec<Described> {
-                vec![Described {
-                    name: None,
-                    coder: <$collection as Collection>::coder(),
-                }]
-            }
+impl<C: Collection> Collections for C {
+    fn describe() -> Vec<Described> {
+        vec![Described {
+            name: None,
+            coder: C::coder(),
+        }]
+    }
 
-            fn take(inputs: &mut Inputs<'_>) -> Result<Self> {
-                inputs.take(None)
-            }
+    fn take(inputs: &mut Inputs<'_>) -> Result<Self> {
+        inputs.take(None)
+    }
 
-            fn give(self, outputs: &mut Outputs) {
-                outputs.give(OUTPUT, self);
-            }
-        }
-    };
+    fn give(self, outputs: &mut Outputs) {
+        outputs.give(OUTPUT, self);
+    }
 }
-
-alone!(<T> PCollection<T>);
-alone!(Rows);
 
 /// Rows of a schema that only the pipeline knows.
 ///
@@ -363,6 +356,12 @@ fn remedy(coder: &Coder, otherwise: &'static str) -> String {
 
 /// The URN of a part that is neither standard nor known.
 fn foreign(coder: &Coder, known: impl Fn(&str) -> bool + Copy) -> Option<&str> {
-    let own = (!STANDARD.contains(&coder.urn.as_ref()) && !known(&coder.urn)).then_some(&*coder.urn);
-    own.or_else(|| coder.components.iter().find_map(|part| foreign(part, known)))
+    let own =
+        (!STANDARD.contains(&coder.urn.as_ref()) && !known(&coder.urn)).then_some(&*coder.urn);
+    own.or_else(|| {
+        coder
+            .components
+            .iter()
+            .find_map(|part| foreign(part, known))
+    })
 }

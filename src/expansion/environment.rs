@@ -1,53 +1,18 @@
-//! Where the expanded transforms run: what a runner is told about starting workers.
+//! Where the expanded transforms run: which ways to start workers a runner is told about.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use beam_proto::pipeline::{
-    AnyOfEnvironmentPayload, ApiServiceDescriptor, ArtifactInformation, DockerPayload, Environment,
-    ExternalPayload, ProcessPayload,
-};
+use beam_proto::pipeline::{AnyOfEnvironmentPayload, ArtifactInformation, Environment};
 use beam_proto::urns::environments;
-use beam_proto::urns::protocols;
 use bytes::Bytes;
 use prost::Message;
 
-use crate::element::coder::urn as coder;
 use crate::error::{Error, Result};
+use crate::pipeline::EnvironmentSpec;
 
 /// A command that Python's runners start as a subprocess, whatever it runs. Only they know it.
 const SUBPROCESS: &str = "beam:env:harness_subprocess_python:v1";
-
-/// What the worker can do. Runners choose coders and protocols by it, so nothing may stand here that does not work.
-/// Sorted, because clients share one worker between environments only if their bytes are equal.
-pub const CAPABILITIES: &[&str] = &[
-    coder::BOOL,
-    coder::BYTES,
-    coder::CUSTOM_WINDOW,
-    coder::DOUBLE,
-    coder::GLOBAL_WINDOW,
-    coder::INTERVAL_WINDOW,
-    coder::ITERABLE,
-    coder::KV,
-    coder::LENGTH_PREFIX,
-    coder::NULLABLE,
-    coder::PARAM_WINDOWED_VALUE,
-    coder::ROW,
-    coder::SHARDED_KEY,
-    coder::STATE_BACKED_ITERABLE,
-    coder::STRING_UTF8,
-    coder::TIMER,
-    coder::VARINT,
-    coder::WINDOWED_VALUE,
-    protocols::HARNESS_MONITORING_INFOS,
-    protocols::MULTI_CORE_BUNDLE_PROCESSING,
-    protocols::PROGRESS_REPORTING,
-    concat!(
-        "beam:version:sdk_base:ferrobeam:",
-        env!("CARGO_PKG_VERSION")
-    ),
-];
 
 /// One way to start a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,33 +27,31 @@ pub enum Start {
     Subprocess,
 }
 
+const STARTS: [(Start, &str); 4] = [
+    (Start::Docker, "docker"),
+    (Start::External, "external"),
+    (Start::Process, "process"),
+    (Start::Subprocess, "subprocess"),
+];
+
 impl FromStr for Start {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Ok(match text {
-            "docker" => Start::Docker,
-            "external" => Start::External,
-            "process" => Start::Process,
-            "subprocess" => Start::Subprocess,
-            _ => {
-                return Err(Error::config(format!(
-                    "{text:?} is no way to start a worker; use docker, external, process or subprocess, or several of \
-                     them joined by a plus sign"
-                )));
-            }
-        })
+        match STARTS.iter().find(|(_, name)| *name == text) {
+            Some((start, _)) => Ok(*start),
+            None => Err(Error::config(format!(
+                "{text:?} is no way to start a worker; use docker, external, process or subprocess, or several of them \
+                 joined by a plus sign"
+            ))),
+        }
     }
 }
 
 impl fmt::Display for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Start::Docker => "docker",
-            Start::External => "external",
-            Start::Process => "process",
-            Start::Subprocess => "subprocess",
-        })
+        let name = STARTS.iter().find(|(start, _)| start == self);
+        f.write_str(name.map_or("", |(_, name)| name))
     }
 }
 
@@ -105,9 +68,10 @@ pub struct Places {
     pub dependencies: Vec<ArtifactInformation>,
 }
 
-/// The environment that offers `starts`, the preferred one first; equal arguments make equal bytes.
+/// The environment that offers `starts`, the preferred one first. Equal arguments make equal bytes, which clients need
+/// to see that all expansions can share one worker.
 ///
-/// With no `starts`, the choice is left to the runner: the image, if there is one, or the pool.
+/// With no `starts` the choice is left to the runner: the image, if there is one, or the pool.
 ///
 /// # Errors
 /// A container without an image.
@@ -121,66 +85,41 @@ pub fn environment(starts: &[Start], places: &Places) -> Result<Environment> {
     } else {
         starts
     };
-    let mut all = starts
-        .iter()
-        .map(|start| one(*start, places))
-        .collect::<Result<Vec<_>>>()?;
-    if all.len() == 1 {
-        return Ok(all.remove(0));
+    if let [start] = starts {
+        return one(*start, places);
     }
-    let payload = AnyOfEnvironmentPayload { environments: all };
-    Ok(describe(environments::ANYOF, &payload, Vec::new()))
+    let environments = starts.iter().map(|start| one(*start, places));
+    let payload = AnyOfEnvironmentPayload {
+        environments: environments.collect::<Result<_>>()?,
+    };
+    Ok(Environment {
+        urn: environments::ANYOF.into(),
+        payload: payload.encode_to_vec().into(),
+        ..EnvironmentSpec::AnyOf(Vec::new()).to_proto()
+    })
 }
 
 fn one(start: Start, places: &Places) -> Result<Environment> {
+    let with_files = |spec: EnvironmentSpec| Environment {
+        dependencies: places.dependencies.clone(),
+        ..spec.to_proto()
+    };
     Ok(match start {
         Start::Docker => {
             let image = places.image.clone().ok_or_else(|| {
                 Error::config("a worker in a container needs an image; name one with --image")
             })?;
-            let payload = DockerPayload {
-                container_image: image,
-            };
-            describe(environments::DOCKER, &payload, places.dependencies.clone())
+            with_files(EnvironmentSpec::docker(image))
         }
-        Start::External => {
-            let payload = ExternalPayload {
-                endpoint: Some(ApiServiceDescriptor {
-                    url: places.pool.clone(),
-                    authentication: None,
-                }),
-                params: BTreeMap::new(),
-            };
-            // The pool's machine is the one that publishes the files.
-            describe(environments::EXTERNAL, &payload, Vec::new())
-        }
-        Start::Process => {
-            let payload = ProcessPayload {
-                command: places.binary.clone(),
-                ..ProcessPayload::default()
-            };
-            describe(environments::PROCESS, &payload, places.dependencies.clone())
-        }
+        // The pool is on the machine that publishes the files.
+        Start::External => EnvironmentSpec::external(places.pool.clone()).to_proto(),
+        Start::Process => with_files(EnvironmentSpec::process(places.binary.clone())),
         Start::Subprocess => Environment {
             urn: SUBPROCESS.into(),
             payload: Bytes::from(format!("{} worker", shell_word(&places.binary))),
-            ..describe(SUBPROCESS, &(), Vec::new())
+            ..EnvironmentSpec::process("").to_proto()
         },
     })
-}
-
-fn describe(
-    urn: &str,
-    payload: &impl Message,
-    dependencies: Vec<ArtifactInformation>,
-) -> Environment {
-    Environment {
-        urn: urn.into(),
-        payload: Bytes::from(payload.encode_to_vec()),
-        capabilities: CAPABILITIES.iter().map(|c| (*c).to_owned()).collect(),
-        dependencies,
-        ..Environment::default()
-    }
 }
 
 /// A path as one word of a shell command.
@@ -191,6 +130,7 @@ fn shell_word(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::capabilities;
 
     fn places() -> Places {
         Places {
@@ -213,6 +153,7 @@ mod tests {
 
         let any = environment(&[], &places()).expect("both");
         assert_eq!(any.urn, "beam:env:anyof:v1");
+        assert_eq!(any.capabilities, capabilities());
         let payload = AnyOfEnvironmentPayload::decode(any.payload).expect("its payload");
         let urns: Vec<&str> = payload.environments.iter().map(|e| &e.urn[..]).collect();
         assert_eq!(urns, ["beam:env:docker:v1", "beam:env:external:v1"]);
@@ -230,13 +171,9 @@ mod tests {
         );
         let error = environment(&[Start::Docker], &Places::default()).expect_err("no image");
         assert!(error.to_string().contains("--image"));
-        for start in [
-            Start::Docker,
-            Start::External,
-            Start::Process,
-            Start::Subprocess,
-        ] {
-            assert_eq!(start.to_string().parse::<Start>().expect("a way"), start);
+        for (start, name) in STARTS {
+            assert_eq!(start.to_string(), name);
+            assert_eq!(name.parse::<Start>().expect("a way"), start);
         }
         assert!("kubernetes".parse::<Start>().is_err());
     }
@@ -245,6 +182,5 @@ mod tests {
     fn equal_environments_have_equal_bytes() {
         let bytes = || environment(&[], &places()).expect("both").encode_to_vec();
         assert_eq!(bytes(), bytes());
-        assert!(CAPABILITIES.is_sorted());
     }
 }

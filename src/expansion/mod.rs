@@ -19,7 +19,7 @@ pub use call::Call;
 pub use catalogue::{Catalogue, SchemaTransform};
 pub use collections::{Collection, Collections, Described, Inputs, Outputs, Rows};
 pub use discover::Listing;
-pub use environment::{CAPABILITIES, Places, Start, environment};
+pub use environment::{Places, Start, environment};
 pub use options::PipelineOptions;
 pub use request::EncodedRow;
 pub use service::{ExpansionService, expand};
