@@ -10,7 +10,7 @@ use super::nodes::{CombinePlace, ParDo, ParDoPlace, build_combine};
 use super::side::SideForm;
 use crate::dofn::{
     CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, Step, Steps,
-    Sum, View, Wiring,
+    Sum, View, Wiring, builtin,
 };
 use crate::element::{Coder, Element, Raw};
 use crate::error::{Error, ErrorKind, Result};
@@ -49,7 +49,7 @@ pub(crate) struct Combiner {
 }
 
 impl Registry {
-    /// A registry of the functions that ferrobeam itself brings: the standard combiners.
+    /// A registry of the functions that ferrobeam itself brings: the standard combiners, and what pipelines are made of.
     pub fn new() -> Self {
         let mut registry = Registry::default();
         registry
@@ -61,7 +61,16 @@ impl Registry {
             .add_combine::<Min<f64>>()
             .add_combine::<Max<i64>>()
             .add_combine::<Max<f64>>()
-            .add_combine::<Count<Raw>>();
+            .add_combine::<Count<Raw>>()
+            .add::<builtin::Create>()
+            .add::<builtin::UnderUnit>()
+            .add::<builtin::FromUnder>()
+            .add::<builtin::AsKeys>()
+            .add::<builtin::IfEmpty>()
+            .add::<builtin::Scatter>()
+            .add::<builtin::Gather>()
+            .add::<builtin::ReadLines>()
+            .add::<builtin::WriteLines>();
         registry
     }
 
