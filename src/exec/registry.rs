@@ -9,7 +9,7 @@ use super::flow::Typed;
 use super::nodes::{CombinePlace, ParDo, ParDoPlace, build_combine};
 use crate::dofn::{
     CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, Step, Steps,
-    Sum, View, Wiring,
+    Sum, View, Wiring, builtin,
 };
 use crate::element::{Coder, Element, Raw};
 use crate::error::{Error, ErrorKind, Result};
@@ -47,7 +47,8 @@ pub(crate) struct Combiner {
 }
 
 impl Registry {
-    /// A registry of the functions that ferrobeam itself brings: the standard combiners.
+    /// A registry of the functions that ferrobeam itself brings: the standard combiners, and what pipelines use for
+    /// their own transforms.
     pub fn new() -> Self {
         let mut registry = Registry::default();
         registry
@@ -59,7 +60,17 @@ impl Registry {
             .add_combine::<Min<f64>>()
             .add_combine::<Max<i64>>()
             .add_combine::<Max<f64>>()
-            .add_combine::<Count<Raw>>();
+            .add_combine::<Count<Raw>>()
+            .add::<builtin::Create>()
+            .add::<builtin::UnderUnit>()
+            .add::<builtin::AsKeys>()
+            .add::<builtin::Keys>()
+            .add::<builtin::Values>()
+            .add::<builtin::IfEmpty>()
+            .add::<builtin::Scatter>()
+            .add::<builtin::Gather>()
+            .add::<builtin::ReadLines>()
+            .add::<builtin::WriteLines>();
         registry
     }
 

@@ -53,7 +53,7 @@ impl Pipeline {
         label: &str,
         values: impl IntoIterator<Item = T>,
     ) -> PCollection<T> {
-        let values = values.into_iter().map(|v| encoded(&v, Nesting::Nested));
+        let values = values.into_iter().map(|value| plain_form(&value));
         let mut functions = chunks(values);
         let created = self.scope(label, |_| {
             let impulse = self.impulse("Impulse");
