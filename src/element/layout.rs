@@ -113,7 +113,7 @@ impl Layout {
                 ))),
             },
             Layout::Iterable(element) => {
-                super::iterable::skip_with(input, |input| element.skip(input, Nesting::Nested))
+                super::values::skip_with(input, |input| element.skip(input, Nesting::Nested))
             }
             Layout::IntervalWindow => {
                 input.array::<8>()?;
@@ -127,7 +127,7 @@ impl Layout {
                 key.skip(input, Nesting::Nested)?;
                 let tag = input.length()?;
                 input.take(tag)?;
-                super::iterable::skip_with(input, |input| window.skip(input, Nesting::Nested))?;
+                super::values::skip_with(input, |input| window.skip(input, Nesting::Nested))?;
                 match input.byte()? {
                     0 => {
                         input.array::<16>()?;

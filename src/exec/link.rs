@@ -11,6 +11,7 @@ use super::flow::Opaque;
 use super::nodes::{CombinePlace, MapWindows, MergeWindows, ParDoPlace, SinkSpec};
 use super::plan::{Plan, PlanMetrics};
 use super::registry::Registry;
+use super::side::with_framing;
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
 use crate::dofn::{
     Meter, MetricSet, OutSlot, Services, SideReader, StateKey, StatePort, Wiring, namespace,
@@ -374,7 +375,10 @@ impl Linker<'_> {
                 side.window_fn,
                 windowing.end_of(),
             );
-            wiring.add_side(&side.tag, super::side::with_framing(reader, side)?);
+            // A side input that no port reads stays unread.
+            if let Some(form) = function.sides.iter().find(|form| form.tag == side.tag) {
+                wiring.add_side(&side.tag, with_framing(reader, form, &side.coder)?);
+            }
         }
         let link = function.link(payload, &mut wiring, place)?;
         Ok(Edge {

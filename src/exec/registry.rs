@@ -7,6 +7,7 @@ use std::fmt;
 use super::edge::{AnyLink, Form, erase};
 use super::flow::Typed;
 use super::nodes::{CombinePlace, ParDo, ParDoPlace, build_combine};
+use super::side::SideForm;
 use crate::dofn::{
     CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, Step, Steps,
     Sum, View, Wiring, builtin,
@@ -32,6 +33,7 @@ pub(crate) struct Function {
     type_name: &'static str,
     pub(crate) input: Form,
     pub(crate) outputs: Vec<(&'static str, Form)>,
+    pub(super) sides: Vec<SideForm>,
     make: Make,
 }
 
@@ -96,12 +98,13 @@ impl Registry {
         name: &'static str,
         make: impl Fn(&FunctionPayload) -> Result<F> + Send + Sync + 'static,
     ) -> &mut Self {
-        let mut outputs = Outputs(Vec::new());
-        F::Io::describe(&mut outputs);
+        let mut ports = Described::default();
+        F::Io::describe(&mut ports);
         let function = Function {
             type_name: type_name::<F>(),
             input: Form::typed::<F::In>(),
-            outputs: outputs.0,
+            outputs: ports.outputs,
+            sides: ports.sides,
             make: Box::new(move |payload, wiring, place| {
                 let node = ParDo::new(make(payload)?, wiring, place)?;
                 Ok(erase::<Typed<F::In>>(Box::new(node)))
@@ -211,15 +214,25 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a &'static 
     )
 }
 
-/// Collects the outputs of a function.
-struct Outputs(Vec<(&'static str, Form)>);
+/// Collects the ports of a function that the descriptor must fit.
+#[derive(Default)]
+struct Described {
+    outputs: Vec<(&'static str, Form)>,
+    sides: Vec<SideForm>,
+}
 
-impl Describe for Outputs {
+impl Describe for Described {
     fn output<T: Element>(&mut self, tag: &'static str) {
-        self.0.push((tag, Form::typed::<T>()));
+        self.outputs.push((tag, Form::typed::<T>()));
     }
 
-    fn side<V: View>(&mut self, _tag: &'static str) {}
+    fn side<V: View>(&mut self, tag: &'static str) {
+        self.sides.push(SideForm {
+            tag,
+            access: V::ACCESS,
+            own: V::Element::coder(),
+        });
+    }
 
     fn window<W: Window>(&mut self) {}
 }

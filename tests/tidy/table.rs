@@ -37,7 +37,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("element",   &["error"],                                                    [NO,  NO,  NO]),
     row("window",    &["error", "element"],                                         [NO,  NO,  NO]),
     row("dofn",      &["error", "element", "window"],                               [NO,  NO,  NO]),
-    row("model",     &["error", "element", "window"],                               [YES, NO,  NO]),
+    row("model",     &["error", "element", "window", "dofn"],                       [YES, NO,  NO]),
     row("exec",      &["error", "element", "window", "dofn", "model"],              [NO,  NO,  NO]),
     row("pipeline",  &["error", "element", "window", "dofn", "model"],              [YES, NO,  YES]),
     row("harness",   &["error", "element", "window", "dofn", "model", "exec"],      [YES, YES, YES]),

@@ -2,8 +2,8 @@
 
 use super::Step;
 use crate::element::coder::urn;
-use crate::element::iterable::negative_count;
 use crate::element::row::DynRow;
+use crate::element::values::negative_count;
 use crate::element::{Input, Layout, Nesting, Pane, put_varint};
 use crate::error::{Error, Result};
 
