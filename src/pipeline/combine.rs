@@ -84,10 +84,8 @@ where
     pipeline.scope(label, |_| {
         let pairs = values.par_do("Pair", UnderUnit);
         let combined = combine_per_key(pipeline, "Combine", &pairs.id, combine);
-        let results: PCollection<C::Out> = pipeline
-            .handle::<Kv<(), C::Out>>(combined)
-            .values("Values");
-        let results = results.raw();
+        let combined = pipeline.handle::<Kv<(), C::Out>>(combined);
+        let results = combined.values("Values").raw();
         if !matches!(values.window_fn(), Ok(Some(WindowFn::Global))) {
             return results;
         }
@@ -98,7 +96,10 @@ where
                 like,
             }
         });
-        let none = plain_form(&combine.finish(combine.zero()));
+        let none = plain_form(&combine.finish(combine.zero())).unwrap_or_else(|error| {
+            pipeline.fail(error.at("transform", label));
+            Vec::new()
+        });
         let default = pipeline.impulse("Impulse").par_do_into(
             "Default",
             &IfEmpty::of(&none),

@@ -186,8 +186,22 @@ fn raw_parts_are_the_same_however_the_wire_frames_them() {
     let bare = Coder::kv(varint(), prefixed(foreign.clone()));
     let framed = Coder::kv(prefixed(varint()), prefixed(foreign));
     round_trip(&bare, b"\x07\x02ab", NESTED, &raw, b"\x07\x02ab", OUTER);
-    round_trip(&framed, b"\x01\x07\x02ab", NESTED, &raw, b"\x07\x02ab", OUTER);
-    round_trip(&prefixed(framed), b"\x05\x01\x07\x02ab", NESTED, &raw, b"\x07\x02ab", OUTER);
+    round_trip(
+        &framed,
+        b"\x01\x07\x02ab",
+        NESTED,
+        &raw,
+        b"\x07\x02ab",
+        OUTER,
+    );
+    round_trip(
+        &prefixed(framed),
+        b"\x05\x01\x07\x02ab",
+        NESTED,
+        &raw,
+        b"\x07\x02ab",
+        OUTER,
+    );
 }
 
 #[test]
