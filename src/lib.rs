@@ -10,6 +10,8 @@ pub mod harness;
 pub mod model;
 pub mod pipeline;
 pub mod prelude;
+#[cfg(feature = "submit")]
+pub mod submit;
 pub mod testing;
 pub mod window;
 

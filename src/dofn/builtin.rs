@@ -78,19 +78,37 @@ impl DoFn for UnderUnit {
     }
 }
 
-/// Takes values from under the one key that [`UnderUnit`] put them under.
+/// The keys of pairs.
 #[derive(Serialize, Deserialize)]
-pub struct FromUnder;
+pub struct Keys;
 
-impl Named for FromUnder {
-    const NAME: &'static str = "ferrobeam.FromUnder/v1";
+impl Named for Keys {
+    const NAME: &'static str = "ferrobeam.Keys/v1";
 }
 
-impl DoFn for FromUnder {
-    type In = Kv<(), Raw>;
+impl DoFn for Keys {
+    type In = Kv<Raw, Raw>;
     type Io = Out<Raw>;
 
-    fn process(&mut self, pair: Kv<(), Raw>, cx: &mut Cx<'_>, out: &mut Out<Raw>) -> Result<()> {
+    fn process(&mut self, pair: Kv<Raw, Raw>, cx: &mut Cx<'_>, out: &mut Out<Raw>) -> Result<()> {
+        out.emit(cx, pair.0);
+        Ok(())
+    }
+}
+
+/// The values of pairs.
+#[derive(Serialize, Deserialize)]
+pub struct Values;
+
+impl Named for Values {
+    const NAME: &'static str = "ferrobeam.Values/v1";
+}
+
+impl DoFn for Values {
+    type In = Kv<Raw, Raw>;
+    type Io = Out<Raw>;
+
+    fn process(&mut self, pair: Kv<Raw, Raw>, cx: &mut Cx<'_>, out: &mut Out<Raw>) -> Result<()> {
         out.emit(cx, pair.1);
         Ok(())
     }

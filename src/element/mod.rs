@@ -31,7 +31,7 @@ pub use sharded_key::ShardedKey;
 pub use standard::{NotAByte, RAW_CODER, Raw};
 pub use time::Timestamp;
 pub use timer::{Firing, Timer, TimerCoding};
-pub use transcode::{TranscodedPages, Transcoder};
+pub use transcode::{TranscodedPages, Transcoder, plain};
 
 use crate::error::Result;
 

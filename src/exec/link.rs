@@ -118,13 +118,12 @@ impl Linker<'_> {
             linked.push(self.source(node, &port).at("transform", &spec.id)?);
         }
         let (sources, progress) = linked.into_iter().unzip();
-        let times = Arc::new(
-            self.spec
-                .nodes
-                .iter()
-                .map(|_| PhaseTimes::default())
-                .collect(),
-        );
+        let times = self
+            .spec
+            .nodes
+            .iter()
+            .map(|_| PhaseTimes::default())
+            .collect();
         let metrics = PlanMetrics {
             user: self.metrics,
             collections: self.meters,

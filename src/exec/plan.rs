@@ -21,14 +21,13 @@ pub trait Inbound {
 }
 
 /// What a plan counts. Readers on other threads may look at any time.
-#[derive(Clone)]
 pub struct PlanMetrics {
     /// The metrics that functions keep.
     pub user: MetricSet,
     /// By collection.
     pub collections: Vec<Meter>,
     /// By node.
-    pub times: Arc<Vec<PhaseTimes>>,
+    pub times: Vec<PhaseTimes>,
     /// By source, in the order of [`Plan::sources`].
     pub sources: Vec<SourceProgress>,
 }
@@ -46,7 +45,7 @@ pub struct Plan {
     spec: Arc<PlanSpec>,
     sources: Vec<Box<dyn Source>>,
     activity: Activity,
-    metrics: PlanMetrics,
+    metrics: Arc<PlanMetrics>,
 }
 
 impl Plan {
@@ -56,6 +55,7 @@ impl Plan {
         activity: Activity,
         metrics: PlanMetrics,
     ) -> Self {
+        let metrics = Arc::new(metrics);
         Plan {
             spec,
             sources,
@@ -75,7 +75,7 @@ impl Plan {
     }
 
     /// What is counted.
-    pub fn metrics(&self) -> &PlanMetrics {
+    pub fn metrics(&self) -> &Arc<PlanMetrics> {
         &self.metrics
     }
 

@@ -49,7 +49,8 @@ pub(crate) struct Combiner {
 }
 
 impl Registry {
-    /// A registry of the functions that ferrobeam itself brings: the standard combiners, and what pipelines are made of.
+    /// A registry of the functions that ferrobeam itself brings: the standard combiners, and what pipelines use for
+    /// their own transforms.
     pub fn new() -> Self {
         let mut registry = Registry::default();
         registry
@@ -64,8 +65,9 @@ impl Registry {
             .add_combine::<Count<Raw>>()
             .add::<builtin::Create>()
             .add::<builtin::UnderUnit>()
-            .add::<builtin::FromUnder>()
             .add::<builtin::AsKeys>()
+            .add::<builtin::Keys>()
+            .add::<builtin::Values>()
             .add::<builtin::IfEmpty>()
             .add::<builtin::Scatter>()
             .add::<builtin::Gather>()

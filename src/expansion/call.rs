@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 
-use super::PipelineOptions;
+use super::CallerOptions;
 use super::collections::Collection;
 use super::request::{EncodedRow, Request, Wanted};
 use crate::element::{Element, Raw, Row};
@@ -46,7 +46,7 @@ impl<'a> Call<'a> {
     }
 
     /// The options of the caller's pipeline.
-    pub fn options(&self) -> &PipelineOptions {
+    pub fn options(&self) -> &CallerOptions {
         &self.request.options
     }
 

@@ -10,13 +10,13 @@ use prost_types::{Struct, Value};
 /// Clients write names as `beam:option:<name>:v1` and numbers sometimes as numbers, sometimes as text; both are read
 /// alike. An option that is not set, or is set to its default, is mostly not sent.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct PipelineOptions(BTreeMap<String, Value>);
+pub struct CallerOptions(BTreeMap<String, Value>);
 
-impl PipelineOptions {
+impl CallerOptions {
     /// The options in the message that clients and runners send.
     pub fn from_struct(options: Option<&Struct>) -> Self {
         let fields = options.into_iter().flat_map(|o| &o.fields);
-        PipelineOptions(
+        CallerOptions(
             fields
                 .map(|(name, value)| (short(name).to_owned(), value.clone()))
                 .collect(),
@@ -92,8 +92,8 @@ mod tests {
 
     use super::*;
 
-    fn options(fields: &[(&str, Kind)]) -> PipelineOptions {
-        PipelineOptions::from_struct(Some(&Struct {
+    fn options(fields: &[(&str, Kind)]) -> CallerOptions {
+        CallerOptions::from_struct(Some(&Struct {
             fields: fields
                 .iter()
                 .map(|(name, kind)| {

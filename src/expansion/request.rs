@@ -8,7 +8,7 @@ use beam_proto::urns::expansion_methods::{JAVA_CLASS_LOOKUP, SCHEMA_TRANSFORM};
 use bytes::Bytes;
 use prost::Message;
 
-use super::PipelineOptions;
+use super::CallerOptions;
 use crate::element::{DynRow, Input, Nesting, Row, Schema};
 use crate::error::{Error, Result};
 
@@ -27,7 +27,7 @@ pub(super) struct Request {
     /// What the client's pipeline requires of its runner already.
     pub(super) requirements: Vec<String>,
     /// The pipeline options that the client sent.
-    pub(super) options: PipelineOptions,
+    pub(super) options: CallerOptions,
     /// The transform's name and configuration.
     pub(super) wanted: Wanted,
 }
@@ -145,7 +145,7 @@ impl Request {
             namespace: request.namespace,
             components,
             requirements: request.requirements,
-            options: PipelineOptions::from_struct(request.pipeline_options.as_ref()),
+            options: CallerOptions::from_struct(request.pipeline_options.as_ref()),
             wanted,
         })
     }
@@ -307,7 +307,7 @@ mod tests {
             namespace: String::new(),
             components: Components::default(),
             requirements: Vec::new(),
-            options: PipelineOptions::default(),
+            options: CallerOptions::default(),
             wanted: Wanted::Urn {
                 urn: "x".into(),
                 payload: Bytes::new(),

@@ -169,7 +169,7 @@ fn check_size(response: &ExpansionResponse) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expansion::PipelineOptions;
+    use crate::expansion::CallerOptions;
     use beam_proto::pipeline::{Coder, PCollection, WindowingStrategy};
 
     fn tags(tags: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -241,7 +241,7 @@ mod tests {
             namespace: "external_1".into(),
             components,
             requirements: vec!["r1".into()],
-            options: PipelineOptions::default(),
+            options: CallerOptions::default(),
             wanted: Wanted::Schema {
                 identifier: "id:v1".into(),
                 config: EncodedRow::default(),

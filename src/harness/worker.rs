@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::bundles::{Bundles, JobQueue, Plans};
+use super::bundles::{Bundles, Plans};
 use super::context::{self, LogContext};
 use super::inbox::InboxBudget;
 use super::instructions::Instructions;
+use super::jobs::Jobs;
 use super::metrics::ShortIds;
 use super::rim::Rim;
 use super::sampler::Sampler;
@@ -124,6 +125,7 @@ struct Worker {
     bundles: Arc<Bundles>,
     log: Arc<LogQueue>,
     logging: Option<tokio::task::JoinHandle<()>>,
+    moving: tokio::task::JoinHandle<()>,
     _sampler: Sampler,
 }
 
@@ -165,11 +167,18 @@ impl Worker {
             "ferrobeam {} knows {functions} functions",
             env!("CARGO_PKG_VERSION")
         );
-        let instructions = Arc::new(Instructions::new(InboxBudget::new(options.budgets.inbound)));
+        let budget = InboxBudget::new(options.budgets.inbound);
+        let jobs = Jobs::new(budget.starving());
+        let instructions = Arc::new(Instructions::new(budget));
         let bundles = Arc::new(Bundles {
             registry,
             rim,
-            data: DataClients::new(peer.clone(), instructions.clone(), options.budgets.outbound),
+            data: DataClients::new(
+                peer.clone(),
+                instructions.clone(),
+                jobs.clone(),
+                options.budgets.outbound,
+            ),
             instructions,
             state: StateClients::new(peer),
             descriptors: control.descriptors(),
@@ -177,9 +186,16 @@ impl Worker {
             short_ids: ShortIds::new(&options.id),
             short_ids_only: info.runner_capabilities.iter().any(|c| c == SHORT_IDS),
             log: log.clone(),
-            queue: JobQueue::default(),
+            jobs: jobs.clone(),
             plans: Mutex::new(Plans::default()),
         });
+        let worker = Arc::downgrade(&bundles);
+        jobs.set_work(move |jobs| {
+            if let Some(bundles) = worker.upgrade() {
+                bundles.work(jobs);
+            }
+        });
+        let moving = tokio::spawn(jobs.keep_moving());
         let sampler = Sampler::start(bundles.clone())
             .map_err(|e| Error::config("the sampling thread cannot be started").because(e))?;
         Ok(Worker {
@@ -187,6 +203,7 @@ impl Worker {
             bundles,
             log,
             logging,
+            moving,
             _sampler: sampler,
         })
     }
@@ -206,6 +223,7 @@ impl Worker {
                 .instructions()
                 .close("the control stream broke"),
         }
+        self.moving.abort();
         self.bundles.close();
         self.bundles.answers.finish();
         self.bundles.data.finish();

@@ -11,10 +11,11 @@ use super::graph::{Graph, Like};
 use super::group::{self, OUTPUT, place_grouping};
 use super::par_do::function_spec;
 use super::site::{INPUT, OutputsAre};
+use super::transforms::plain_form;
 use super::{PCollection, Pipeline};
-use crate::dofn::builtin::{AsKeys, FromUnder, IfEmpty, UnderUnit};
+use crate::dofn::builtin::{AsKeys, IfEmpty, UnderUnit};
 use crate::dofn::{CombineFn, Count, FunctionPayload, Named};
-use crate::element::{Element, Kv, Nesting, Raw, Transcoder, encoded};
+use crate::element::{Coder, Element, Kv, Raw, Transcoder};
 use crate::error::{Error, Result};
 use crate::window::WindowFn;
 
@@ -83,9 +84,8 @@ where
     pipeline.scope(label, |_| {
         let pairs = values.par_do("Pair", UnderUnit);
         let combined = combine_per_key(pipeline, "Combine", &pairs.id, combine);
-        let results = pipeline
-            .handle::<Kv<(), Raw>>(combined)
-            .par_do("Values", FromUnder);
+        let combined = pipeline.handle::<Kv<(), C::Out>>(combined);
+        let results = combined.values("Values").raw();
         if !matches!(values.window_fn(), Ok(Some(WindowFn::Global))) {
             return results;
         }
@@ -96,7 +96,10 @@ where
                 like,
             }
         });
-        let none = encoded(&combine.finish(combine.zero()), Nesting::Nested);
+        let none = plain_form(&combine.finish(combine.zero())).unwrap_or_else(|error| {
+            pipeline.fail(error.at("transform", label));
+            Vec::new()
+        });
         let default = pipeline.impulse("Impulse").par_do_into(
             "Default",
             &IfEmpty::of(&none),
@@ -164,7 +167,7 @@ where
     let key_id = components.coder_parts(&like.coder_id).map_err(at)?[0].clone();
     let result = C::Out::coder();
     let result_id = components.coder(&result);
-    let pair = crate::element::Coder::kv(key.clone(), result);
+    let pair = Coder::kv(key.clone(), result);
     let coder_id = components.coder_of(&pair, vec![key_id, result_id]);
     let output = graph.output(&placement, OUTPUT, Like { coder_id, ..like });
     let transform = PTransform {

@@ -28,6 +28,8 @@ mod components;
 mod environment;
 mod graph;
 mod group;
+mod options;
+mod pairs;
 mod par_do;
 mod site;
 #[cfg(test)]
@@ -39,4 +41,5 @@ pub use collection::PCollection;
 pub use components::{ComponentsBuilder, Kind};
 pub use environment::EnvironmentSpec;
 pub use graph::{Built, Pipeline};
+pub use options::{PipelineOptions, Workers};
 pub use site::{InPipeline, SideView, VIEW_URN};

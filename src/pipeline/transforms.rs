@@ -14,7 +14,7 @@ use super::group::OUTPUT;
 use super::site::{INPUT, OutputsAre};
 use super::{PCollection, Pipeline};
 use crate::dofn::builtin::{Create, Gather, ReadLines, Scatter, UnderUnit, WriteLines};
-use crate::element::{Element, Kv, Nesting, encoded};
+use crate::element::{Element, Input, Kv, Nesting, Transcoder, encoded, plain};
 use crate::error::{Error, Result};
 use crate::model::windowing;
 use crate::window::WindowFn;
@@ -53,8 +53,14 @@ impl Pipeline {
         label: &str,
         values: impl IntoIterator<Item = T>,
     ) -> PCollection<T> {
-        let values = values.into_iter().map(|v| encoded(&v, Nesting::Nested));
-        let mut functions = chunks(values);
+        let values = values.into_iter().map(|value| plain_form(&value));
+        let mut functions = values.collect::<Result<_>>().map_or_else(
+            |error| {
+                self.fail(error.at("transform", label));
+                vec![Create::of(&[])]
+            },
+            chunks,
+        );
         let created = self.scope(label, |_| {
             let impulse = self.impulse("Impulse");
             let outputs_are = self.graph(|graph| {
@@ -140,23 +146,36 @@ impl Pipeline {
 }
 
 /// Values in functions of a bounded size; at least one function.
-fn chunks(values: impl Iterator<Item = Vec<u8>>) -> Vec<Create> {
+fn chunks(values: Vec<Vec<u8>>) -> Vec<Create> {
     let mut functions = Vec::new();
-    let (mut chunk, mut size) = (Vec::new(), 0);
-    for value in values {
-        if size > 0 && size + value.len() > CREATE_BYTES {
-            functions.push(Create::of(&chunk));
-            chunk.clear();
-            size = 0;
+    let mut rest = values.as_slice();
+    loop {
+        let mut size = 0;
+        let fits = rest.iter().take_while(|value| {
+            let first = size == 0;
+            // Empty values count, too.
+            size += value.len() + 1;
+            first || size <= CREATE_BYTES
+        });
+        let (chunk, after) = rest.split_at(fits.count());
+        functions.push(Create::of(chunk));
+        rest = after;
+        if rest.is_empty() {
+            return functions;
         }
-        // Empty values count, too.
-        size += value.len() + 1;
-        chunk.push(value);
     }
-    if functions.is_empty() || !chunk.is_empty() {
-        functions.push(Create::of(&chunk));
-    }
-    functions
+}
+
+/// A value as [`Raw`](crate::element::Raw) holds it.
+pub(super) fn plain_form<T: Element>(value: &T) -> Result<Vec<u8>> {
+    let coder = T::coder();
+    let Some(transcoder) = Transcoder::between(&coder, &plain(&coder))? else {
+        return Ok(encoded(value, Nesting::Nested));
+    };
+    let bytes = encoded(value, Nesting::Outer);
+    let (mut input, mut plain) = (Input::new(&bytes), Vec::new());
+    transcoder.convert(&mut input, Nesting::Outer, &mut plain, Nesting::Nested)?;
+    Ok(plain)
 }
 
 /// Refuses to mix collections whose elements or windows have different encodings.
