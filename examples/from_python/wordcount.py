@@ -26,11 +26,6 @@ def parse(args=None):
     return parser.parse_known_args(args)
 
 
-def print_row(row):
-    # One write: workers of a parallel runner share the terminal.
-    print(f"{row.count:5} {row.word}\n", end="", flush=True)
-
-
 def main():
     args, beam_args = parse()
     # The classes of the Rust transforms, made from what the service publishes.
@@ -41,20 +36,34 @@ def main():
     (
         pipeline
         | "Lines" >> beam.Create(lines)
-        | "Rows" >> beam.Map(lambda line: beam.Row(line=line)).with_output_types(beam.row_type.RowTypeConstraint.from_fields([("line", str)]))
+        | "Rows" >> beam.Select(line=str)
         | "Split" >> rust.RustSplitWords()
         | "Count" >> rust.RustCountWords()
         | "Top" >> beam.combiners.Top.Of(args.top, key=lambda row: (row.count, row.word))
-        | "Each" >> beam.FlatMap(lambda rows: rows)
-        | "Print" >> beam.Map(print_row)
+        | "Print" >> beam.FlatMap(lambda rows: map(print_row, rows))
     )
     result = pipeline.run()
     result.wait_until_finish()
+    print_metrics(result)
 
+
+def print_row(row):
+    # One write: workers of a parallel runner share the terminal.
+    print(f"{row.count:5} {row.word}\n", end="", flush=True)
+
+
+def print_metrics(result):
+    """The counters and distributions of the Rust functions, whose namespaces are the functions' names."""
+    metrics = result.metrics().query()
     print()
-    for counter in result.metrics().query()["counters"]:
-        name = counter.key.metric.name
-        print(f"{name}={counter.result}")
+    for kind in ("counters", "distributions"):
+        for found in metrics[kind]:
+            if not found.key.metric.namespace.startswith("ferrobeam."):
+                continue
+            value = found.result
+            if kind == "distributions":
+                value = f"{value.min}..{value.max}, mean {value.mean:.1f}"
+            print(f"{found.key.metric.name}={value}")
 
 
 if __name__ == "__main__":
