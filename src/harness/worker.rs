@@ -64,20 +64,32 @@ impl Default for Budgets {
     }
 }
 
-/// Runs a worker until its runner lets it go. Blocks this thread, which becomes the rim.
+/// Runs a worker until its runner lets it go, or until the process gets SIGTERM or SIGINT: then bundles that run come
+/// to their end first. Blocks this thread, which becomes the rim.
 ///
 /// # Errors
 /// The runner cannot be reached, or its control stream breaks. A stream that ends in good order is not an error.
 pub fn run(options: Options, registry: Arc<Registry>) -> Result<()> {
-    let (_stop, stopped) = watch::channel(false);
-    run_until(options, registry, stopped, |_| {})
+    let (stop, stopped) = watch::channel(false);
+    let end = End {
+        stopped,
+        on_signal: Some(stop),
+    };
+    run_until(options, registry, end, |_| {})
 }
 
-/// As [`run`], but ends early when told so. `connected` hears once whether the runner could be reached.
+/// What ends a worker besides its runner.
+pub(crate) struct End {
+    pub(crate) stopped: watch::Receiver<bool>,
+    /// Told when the process gets a signal to end, if the worker is to mind those.
+    pub(crate) on_signal: Option<watch::Sender<bool>>,
+}
+
+/// As [`run`], but ends as told. `connected` hears once whether the runner could be reached.
 pub(crate) fn run_until(
     options: Options,
     registry: Arc<Registry>,
-    stopped: watch::Receiver<bool>,
+    end: End,
     connected: impl FnOnce(Result<(), String>),
 ) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -92,7 +104,7 @@ pub(crate) fn run_until(
         }
     };
     let rim = Rim::new(runtime.handle().clone());
-    let outcome = runtime.block_on(serve(options, registry, rim, stopped, connected));
+    let outcome = runtime.block_on(serve(options, registry, rim, end, connected));
     context::enter(None);
     // Bundles that do not end keep their threads; they must not keep the runtime.
     runtime.shutdown_background();
@@ -103,9 +115,12 @@ async fn serve(
     options: Options,
     registry: Arc<Registry>,
     rim: Rim,
-    stopped: watch::Receiver<bool>,
+    end: End,
     connected: impl FnOnce(Result<(), String>),
 ) -> Result<()> {
+    if let Some(stop) = end.on_signal {
+        tokio::spawn(tell_at_signal(stop));
+    }
     let worker = match Worker::connect(options, registry, rim).await {
         Ok(worker) => {
             connected(Ok(()));
@@ -116,7 +131,33 @@ async fn serve(
             return Err(error);
         }
     };
-    worker.serve(stopped).await
+    worker.serve(end.stopped).await
+}
+
+/// Tells of the first signal to end. A second one ends the process as it would without us.
+async fn tell_at_signal(stop: watch::Sender<bool>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (terminate, interrupt) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
+    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
+        tracing::warn!(
+            "signals cannot be caught; the worker will not drain when it is told to end"
+        );
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("told to end by a signal; bundles that run come to their end first");
+    let _ = stop.send(true);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    std::process::exit(143);
 }
 
 /// A worker that has reached its runner.
