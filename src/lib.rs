@@ -1,9 +1,11 @@
 //! ferrobeam: a Rust SDK harness for Apache Beam.
 
+pub mod cli;
 pub mod dofn;
 pub mod element;
 mod error;
 pub mod exec;
+pub mod expansion;
 pub mod harness;
 pub mod model;
 pub mod pipeline;

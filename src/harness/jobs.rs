@@ -20,9 +20,6 @@ const IDLE_THREAD: Duration = Duration::from_secs(60);
 /// How long a bundle may wait for a thread that is awake.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// Bundles for each thread that is awake before one more is woken at once.
-const AHEAD: usize = 4;
-
 /// Looks for work before a thread goes to sleep: about as long as waking it again takes.
 const SPINS: u32 = 300;
 
@@ -51,12 +48,17 @@ pub(crate) struct Jobs {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<BundleRequest>,
+    waiting: VecDeque<Waiting>,
     /// Threads that sleep, and how many of them were told to wake.
     asleep: usize,
     told: usize,
     threads: usize,
     closed: bool,
+}
+
+struct Waiting {
+    request: BundleRequest,
+    since: Instant,
 }
 
 impl Jobs {
@@ -87,11 +89,14 @@ impl Jobs {
         request: BundleRequest,
     ) -> Result<(), (BundleRequest, String)> {
         let mut state = self.state();
-        state.waiting.push_back(request);
+        state.waiting.push_back(Waiting {
+            request,
+            since: Instant::now(),
+        });
         self.waiting.store(state.waiting.len(), Ordering::SeqCst);
         let up = state.threads - state.asleep + state.told;
         let awake = up.saturating_sub(self.blocked.load(Ordering::SeqCst));
-        if awake > 0 && state.waiting.len() <= awake * AHEAD {
+        if awake > 0 {
             drop(state);
             self.nudge.notify_one();
             return Ok(());
@@ -125,9 +130,9 @@ impl Jobs {
         state.threads -= 1;
         // Some running thread will come to it; if there is none, nobody will.
         match state.waiting.pop_back() {
-            Some(request) if state.threads == 0 => Err((request, error.to_string())),
-            Some(request) => {
-                state.waiting.push_back(request);
+            Some(last) if state.threads == 0 => Err((last.request, error.to_string())),
+            Some(last) => {
+                state.waiting.push_back(last);
                 Ok(())
             }
             None => Ok(()),
@@ -145,9 +150,9 @@ impl Jobs {
         let mut state = self.state();
         let since = Instant::now();
         loop {
-            if let Some(request) = state.waiting.pop_front() {
+            if let Some(first) = state.waiting.pop_front() {
                 self.waiting.store(state.waiting.len(), Ordering::SeqCst);
-                return Some(request);
+                return Some(first.request);
             }
             if state.closed || since.elapsed() >= IDLE_THREAD {
                 state.threads -= 1;
@@ -169,9 +174,14 @@ impl Jobs {
             self.nudge.notified().await;
             while self.waiting.load(Ordering::SeqCst) > 0 {
                 tokio::time::sleep(MOMENT).await;
-                for _ in 0..self.waiting.load(Ordering::SeqCst) {
-                    let state = self.state();
-                    if state.waiting.is_empty() || self.wake(state).is_err() {
+                let late = self
+                    .state()
+                    .waiting
+                    .iter()
+                    .take_while(|w| w.since.elapsed() >= MOMENT)
+                    .count();
+                for _ in 0..late {
+                    if self.wake(self.state()).is_err() {
                         break;
                     }
                 }

@@ -183,7 +183,7 @@ impl Worker {
             state: StateClients::new(peer),
             descriptors: control.descriptors(),
             answers: control.answers(),
-            short_ids: ShortIds::default(),
+            short_ids: ShortIds::new(&options.id),
             short_ids_only: info.runner_capabilities.iter().any(|c| c == SHORT_IDS),
             log: log.clone(),
             jobs: jobs.clone(),

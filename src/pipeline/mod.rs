@@ -22,6 +22,7 @@
 
 mod boundary;
 mod capabilities;
+mod coded;
 mod collection;
 mod combine;
 mod components;
