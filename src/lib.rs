@@ -7,6 +7,7 @@ pub mod exec;
 pub mod harness;
 pub mod model;
 pub mod prelude;
+pub mod testing;
 pub mod window;
 
 pub use beam_derive::{CombineFn, DoFn, Ports};

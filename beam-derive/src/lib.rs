@@ -1,6 +1,7 @@
 //! Derive macros of ferrobeam. Their examples are in the documentation of `ferrobeam::dofn`.
 
 mod attributes;
+mod generics;
 mod named;
 mod ports;
 

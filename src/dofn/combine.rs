@@ -10,10 +10,53 @@ use crate::element::{Element, Kv};
 /// Combines values into one, in any grouping and order: runners combine parts before and after they group by key.
 ///
 /// Accumulators change in place.
+///
+/// ```
+/// use ferrobeam::prelude::*;
+///
+/// /// The longest word, the first in the alphabet if there are several.
+/// #[derive(serde::Serialize, serde::Deserialize, CombineFn)]
+/// #[beam(name = "text.Longest/v1")]
+/// struct Longest;
+///
+/// impl CombineFn for Longest {
+///     type In = String;
+///     type Acc = Option<String>;
+///     type Out = Option<String>;
+///
+///     fn zero(&self) -> Option<String> {
+///         None
+///     }
+///
+///     fn add(&self, acc: &mut Option<String>, word: String) {
+///         self.merge(acc, Some(word));
+///     }
+///
+///     fn merge(&self, into: &mut Option<String>, from: Option<String>) {
+///         let rank = |word: &Option<String>| {
+///             (word.as_ref().map(String::len), std::cmp::Reverse(word.clone()))
+///         };
+///         if rank(&from) > rank(into) {
+///             *into = from;
+///         }
+///     }
+///
+///     fn finish(&self, acc: Option<String>) -> Option<String> {
+///         acc
+///     }
+/// }
+///
+/// let mut acc = Longest.zero();
+/// for word in ["to", "thing", "there", "be"] {
+///     Longest.add(&mut acc, word.to_owned());
+/// }
+/// assert_eq!(Longest.finish(acc).as_deref(), Some("there"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a CombineFn",
     label = "this type cannot combine values",
-    note = "implement `CombineFn`; or `Merge` where values are their own accumulators, and use `Plain<{Self}>`"
+    note = "`#[derive(CombineFn)]` only names it; write `impl CombineFn` to say how",
+    note = "where values are their own accumulators, `impl Merge` is enough: then use `Plain<{Self}>`"
 )]
 pub trait CombineFn: Send + 'static {
     /// The values that are combined.

@@ -67,7 +67,7 @@ use crate::error::Result;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a DoFn",
     label = "this type has no `process`",
-    note = "implement `DoFn` for it"
+    note = "`#[derive(DoFn)]` only names it; write `impl DoFn` to say what it does"
 )]
 pub trait DoFn: Sized + Send + 'static {
     /// The elements that it takes.

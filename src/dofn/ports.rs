@@ -13,6 +13,55 @@ use crate::window::{GlobalWindow, Window};
 ///
 /// The derive also makes `…Outputs<S>` and `…Sides<S>`: the outputs that placing the function yields, and the side
 /// inputs that it must be given, under the names of the fields.
+///
+/// ```
+/// use ferrobeam::prelude::*;
+/// use ferrobeam::testing::DoFnTester;
+///
+/// /// Prices orders in another currency.
+/// #[derive(serde::Serialize, serde::Deserialize, DoFn)]
+/// #[beam(name = "shop.Price/v1")]
+/// struct Price {
+///     vat: f64,
+/// }
+///
+/// #[derive(Ports)]
+/// struct PriceIo {
+///     /// Orders and what they cost.
+///     priced: Out<Kv<String, f64>>,
+///     /// Items without a price.
+///     rejected: Out<String>,
+///     prices: Side<MapView<String, f64>>,
+///     #[port(name = "unknown-items")]
+///     unknown: Counter,
+/// }
+///
+/// impl DoFn for Price {
+///     type In = Kv<String, i64>;
+///     type Io = PriceIo;
+///
+///     fn process(&mut self, Kv(item, n): Self::In, cx: &mut Cx, io: &mut PriceIo) -> Result {
+///         match io.prices.get(&item)?.copied() {
+///             Some(price) => io.priced.emit(cx, Kv(item, price * n as f64 * (1.0 + self.vat))),
+///             None => {
+///                 io.unknown.inc();
+///                 io.rejected.emit(cx, item);
+///             }
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// // The derive made `PriceIoSides` and `PriceIoOutputs`.
+/// let prices = vec![Kv("tea".into(), 4.0)];
+/// let mut tester = DoFnTester::of(Price { vat: 0.5 }).sides(PriceIoSides { prices });
+/// let orders = [Kv("tea".into(), 2), Kv("salt".into(), 1)];
+/// let PriceIoOutputs { priced, rejected } = tester.run(orders)?;
+/// assert_eq!(priced.values(), [Kv("tea".to_owned(), 12.0)]);
+/// assert_eq!(rejected.values(), ["salt"]);
+/// assert_eq!(tester.counter("unknown-items"), Some(1));
+/// # Ok::<(), ferrobeam::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a set of ports for `{F}`",
     label = "not ports",

@@ -1,0 +1,292 @@
+//! Runs bundles of a function by hand.
+
+use std::any::type_name;
+use std::sync::Arc;
+
+use super::Bench;
+use crate::dofn::{
+    BundleCx, Clock, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet, Named, Ports,
+    Services, SideReader, Spread, View, Wiring,
+};
+use crate::element::{
+    Coder, Element, Header, Nesting, Pane, Timestamp, WindowBytes, WindowCoding, encoded,
+};
+use crate::error::{Context, Error, Result};
+use crate::window::{Window, WindowFn};
+
+/// What a bundle of `F` yields on a bench: [`Captured`](super::Captured) outputs under the names of their ports.
+pub type OutputsOf<F> = <<F as DoFn>::Io as Ports<F>>::Outputs<Bench>;
+
+/// What `F` must be given on a bench: vectors of elements under the names of the side inputs.
+pub type SidesOf<F> = <<F as DoFn>::Io as Ports<F>>::Sides<Bench>;
+
+/// Runs bundles through one instance of a function, as a worker does: `setup` comes before the first bundle,
+/// `teardown` when the tester is dropped, and after an error there are no more bundles.
+///
+/// Elements are in the global window at the beginning of time, unless told otherwise. The
+/// [module's documentation](super) has an example.
+pub struct DoFnTester<F: DoFn> {
+    function: F,
+    is_set_up: bool,
+    /// A bundle failed, or is at work.
+    is_broken: bool,
+    timestamp: Timestamp,
+    windowing: WindowFn,
+    pane: Pane,
+    bench: Bench,
+    metrics: MetricSet,
+}
+
+impl<F: DoFn> DoFnTester<F> {
+    /// A tester of this very instance.
+    pub fn of(function: F) -> Self {
+        DoFnTester {
+            function,
+            is_set_up: false,
+            is_broken: false,
+            timestamp: Timestamp::MIN,
+            windowing: WindowFn::Global,
+            pane: Pane::NO_FIRING,
+            bench: Bench::default(),
+            metrics: MetricSet::default(),
+        }
+    }
+
+    /// A tester of what a worker makes of `function`: one that went through its payload.
+    ///
+    /// # Errors
+    /// The configuration cannot be written or read back.
+    pub fn sent(function: &F) -> Result<Self>
+    where
+        F: Named,
+    {
+        let payload = FunctionPayload::of(function)?.to_bytes();
+        FunctionPayload::parse(&payload)?.function().map(Self::of)
+    }
+
+    /// Gives the side inputs. They are the same in every window.
+    #[must_use]
+    pub fn sides(mut self, sides: SidesOf<F>) -> Self {
+        F::Io::sides(&mut self.bench, sides);
+        self
+    }
+
+    /// Puts each element in the windows that its timestamp lies in.
+    #[must_use]
+    pub fn in_windows(mut self, windowing: WindowFn) -> Self {
+        self.windowing = windowing;
+        self
+    }
+
+    /// Puts elements in a pane.
+    #[must_use]
+    pub fn in_pane(mut self, pane: Pane) -> Self {
+        self.pane = pane;
+        self
+    }
+
+    /// Sets the time of elements that [`DoFnTester::run`] runs.
+    #[must_use]
+    pub fn at(mut self, timestamp: Timestamp) -> Self {
+        self.timestamp = timestamp;
+        self
+    }
+
+    /// Runs one bundle.
+    ///
+    /// # Errors
+    /// What fails the bundle; or an earlier bundle failed.
+    pub fn run(&mut self, elements: impl IntoIterator<Item = F::In>) -> Result<OutputsOf<F>> {
+        let timestamp = self.timestamp;
+        self.run_at(elements.into_iter().map(|element| (timestamp, element)))
+    }
+
+    /// Runs one bundle of elements that each have a time.
+    ///
+    /// # Errors
+    /// As [`DoFnTester::run`].
+    pub fn run_at(
+        &mut self,
+        elements: impl IntoIterator<Item = (Timestamp, F::In)>,
+    ) -> Result<OutputsOf<F>> {
+        if self.is_broken {
+            return Err(Error::user(
+                "an earlier bundle failed, and a worker gives a function up when it does; make a new tester",
+            ));
+        }
+        self.is_broken = true;
+        if !self.is_set_up {
+            self.function.setup().at("step", "setup")?;
+            self.is_set_up = true;
+        }
+        let outputs = F::Io::outputs(&mut self.bench);
+        let mut io = self.wire()?;
+        self.bundle(&mut io, elements)?;
+        self.is_broken = false;
+        Ok(outputs)
+    }
+
+    /// The sum of a counter in the last bundle; `None` if there is no such counter.
+    pub fn counter(&self, name: &str) -> Option<i64> {
+        match self.metric(name)? {
+            MetricCell::Counter(cell) => Some(cell.get()),
+            _ => None,
+        }
+    }
+
+    /// A distribution in the last bundle; `None` if it is empty or there is no such distribution.
+    pub fn distribution(&self, name: &str) -> Option<Spread> {
+        match self.metric(name)? {
+            MetricCell::Distribution(cell) => cell.get(),
+            _ => None,
+        }
+    }
+
+    /// What a gauge was last set to in the last bundle; `None` if it was not or there is no such gauge.
+    pub fn gauge(&self, name: &str) -> Option<i64> {
+        match self.metric(name)? {
+            MetricCell::Gauge(cell) => cell.get().map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    fn metric(&self, name: &str) -> Option<&MetricCell> {
+        let mut metrics = self.metrics.iter();
+        metrics
+            .find(|(id, _)| id.name == name)
+            .map(|(_, cell)| cell)
+    }
+
+    fn wire(&mut self) -> Result<F::Io> {
+        let mut needs = Needs::default();
+        F::Io::describe(&mut needs);
+        needs.check(&self.bench, &self.windowing)?;
+
+        let services = Services {
+            state: Arc::new(self.bench.sides().clone()),
+            clock: Arc::new(StoppedClock),
+        };
+        self.metrics = MetricSet::default();
+        let mut wiring = Wiring::new("test", "test", &mut self.metrics, &services);
+        for (tag, slot) in self.bench.take_outs() {
+            wiring.add_out(tag, slot);
+        }
+        for tag in self.bench.sides().tags() {
+            let reader = SideReader::new(
+                services.state.clone(),
+                wiring.transform().clone(),
+                tag,
+                WindowFn::Global,
+                |_| Ok(Timestamp::GLOBAL_WINDOW_END),
+            );
+            wiring.add_side(tag, reader);
+        }
+        F::Io::wire(&mut wiring)
+    }
+
+    fn bundle(
+        &mut self,
+        io: &mut F::Io,
+        elements: impl IntoIterator<Item = (Timestamp, F::In)>,
+    ) -> Result<()> {
+        let coding = WindowCoding::of(&self.windowing.coder())?;
+        io.start()?;
+        self.function.start_bundle(io).at("step", "start_bundle")?;
+        for (timestamp, element) in elements {
+            let header = Header {
+                timestamp,
+                windows: self.windows(timestamp),
+                pane: self.pane,
+                metadata: None,
+            };
+            if F::Io::OBSERVES_WINDOWS {
+                for window in header.windows.split(&coding)? {
+                    io.enter(window)?;
+                    let mut header = header.clone();
+                    header.windows.set_one(window);
+                    self.process(io, &header, element.clone())?;
+                }
+            } else if header.windows.count() > 0 {
+                self.process(io, &header, element)?;
+            }
+        }
+        let mut cx = BundleCx::new();
+        self.function
+            .finish_bundle(&mut cx, io)
+            .and_then(|()| cx.outcome())
+            .at("step", "finish_bundle")?;
+        io.finish()
+    }
+
+    fn process(&mut self, io: &mut F::Io, header: &Header, element: F::In) -> Result {
+        let mut cx = Cx::new(header, F::ALLOWED_TIMESTAMP_SKEW);
+        self.function.process(element, &mut cx, io)?;
+        cx.outcome()
+    }
+
+    fn windows(&self, timestamp: Timestamp) -> WindowBytes {
+        if self.windowing == WindowFn::Global {
+            return WindowBytes::global();
+        }
+        let mut windows = WindowBytes::none();
+        self.windowing.assign(timestamp, |window| {
+            windows.push(&encoded(&window, Nesting::Nested));
+        });
+        windows
+    }
+}
+
+impl<F: DoFn> Drop for DoFnTester<F> {
+    fn drop(&mut self) {
+        if self.is_set_up {
+            self.function.teardown();
+        }
+    }
+}
+
+/// What the ports want of the bench.
+#[derive(Default)]
+struct Needs {
+    sides: Vec<&'static str>,
+    window: Option<(Coder, &'static str)>,
+}
+
+impl Needs {
+    fn check(&self, bench: &Bench, windowing: &WindowFn) -> Result<()> {
+        let is_given = |side: &str| bench.sides().tags().any(|tag| tag == side);
+        if let Some(side) = self.sides.iter().find(|side| !is_given(side)) {
+            return Err(Error::user(format!(
+                "the function reads a side input {side:?}; give it with DoFnTester::sides"
+            )));
+        }
+        match &self.window {
+            Some((coder, wanted)) if *coder != windowing.coder() => Err(Error::user(format!(
+                "the function looks at windows of {wanted}, but the elements are in windows of {}; choose with \
+                 DoFnTester::in_windows",
+                windowing.coder()
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Describe for Needs {
+    fn output<T: Element>(&mut self, _tag: &'static str) {}
+
+    fn side<V: View>(&mut self, tag: &'static str) {
+        self.sides.push(tag);
+    }
+
+    fn window<W: Window>(&mut self) {
+        self.window = Some((W::coder(), type_name::<W>()));
+    }
+}
+
+/// A clock at the beginning of 1970: tests do not depend on the time of day.
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now_millis(&self) -> i64 {
+        0
+    }
+}

@@ -1,0 +1,54 @@
+//! Test functions without a runner.
+//!
+//! [`DoFnTester`] puts a function on a [`Bench`], where outputs are captured, side inputs are plain vectors and metrics
+//! can be read:
+//!
+//! ```
+//! use ferrobeam::prelude::*;
+//! use ferrobeam::testing::DoFnTester;
+//!
+//! /// Finds words that are at least as long as the side input says.
+//! #[derive(serde::Serialize, serde::Deserialize, DoFn)]
+//! #[beam(name = "text.LongWords/v1")]
+//! struct LongWords;
+//!
+//! #[derive(Ports)]
+//! struct LongWordsIo {
+//!     words: Out<String>,
+//!     least: Side<Single<i64>>,
+//!     short: Counter,
+//! }
+//!
+//! impl DoFn for LongWords {
+//!     type In = String;
+//!     type Io = LongWordsIo;
+//!
+//!     fn process(&mut self, word: String, cx: &mut Cx, io: &mut LongWordsIo) -> Result {
+//!         if word.len() as i64 >= *io.least.get()? {
+//!             io.words.emit(cx, word);
+//!         } else {
+//!             io.short.inc();
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let mut tester = DoFnTester::of(LongWords).sides(LongWordsIoSides { least: vec![4] });
+//! let out = tester.run(["to", "be", "that"].map(String::from))?;
+//! assert_eq!(out.words.values(), ["that"]);
+//! assert_eq!(tester.counter("short"), Some(2));
+//! # Ok::<(), ferrobeam::Error>(())
+//! ```
+//!
+//! [`assert_in_any_order`] compares what has no order, and [`assert_round_trip`] checks an [`Element`](crate::Element)
+//! of your own.
+
+mod assert;
+mod bench;
+mod capture;
+mod dofn_tester;
+
+pub use assert::{assert_in_any_order, assert_round_trip};
+pub use bench::Bench;
+pub use capture::{Capture, Captured, Timed};
+pub use dofn_tester::{DoFnTester, OutputsOf, SidesOf};

@@ -1,0 +1,28 @@
+use ferrobeam::prelude::*;
+
+#[derive(Ports)]
+struct WordsIo {
+    words: Out<String>,
+    min_len: usize, //~ `min_len` is not a port: plain data belongs in the DoFn itself
+}
+
+struct Dictionary;
+
+#[derive(Ports)]
+struct DictionaryIo {
+    words: Out<String>,
+    dictionary: Dictionary,
+}
+
+struct Words;
+
+impl DoFn for Words {
+    type In = String;
+    type Io = DictionaryIo; //~ `Dictionary` is not a port: use Out<T>, Side<V>, InWindow<W>, Counter, Distribution or Gauge
+
+    fn process(&mut self, _: String, _: &mut Cx<'_>, _: &mut DictionaryIo) -> Result {
+        Ok(())
+    }
+}
+
+fn main() {}
