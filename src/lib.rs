@@ -10,7 +10,8 @@ pub mod prelude;
 pub mod testing;
 pub mod window;
 
-pub use beam_derive::{CombineFn, DoFn, Ports};
+pub use beam_derive::{CombineFn, DoFn, Ports, Row};
+pub use element::row::{DynRow, Row, Schema};
 pub use element::{Element, Iter, Kv, Timestamp};
 pub use error::{Context, Error, ErrorKind, Result};
 /// The JSON that configurations travel as, which [`dofn::Named::upgrade`] works on.

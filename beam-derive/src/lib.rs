@@ -5,6 +5,8 @@ mod generics;
 mod named;
 mod ports;
 
+mod row;
+
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
@@ -46,4 +48,10 @@ pub fn ports(input: TokenStream) -> TokenStream {
 
 fn finish(made: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
     made.unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes a struct with named fields a row that travels through collections; see `ferrobeam::Row`.
+#[proc_macro_derive(Row, attributes(beam))]
+pub fn row(input: TokenStream) -> TokenStream {
+    row::derive(syn::parse_macro_input!(input as syn::DeriveInput)).into()
 }

@@ -33,12 +33,29 @@ impl Header {
         }
     }
 
+    /// The header that all values of a `param_windowed_value` coder share: its payload.
+    ///
+    /// # Errors
+    /// A payload that is no windowed value of the coder's windows.
+    pub fn of_params(coder: &Coder) -> Result<Self> {
+        let coding = WindowCoding::of(coder.component(1)?)?;
+        let mut header = Header::global(Timestamp::MIN);
+        header
+            .decode_into(&mut Input::new(&coder.payload), &coding)
+            .map_err(|error| {
+                Error::descriptor(format!(
+                    "the payload of {coder} is no windowed value: {}",
+                    error.message()
+                ))
+            })?;
+        Ok(header)
+    }
+
     /// Appends the wire form: everything of a windowed value that stands before the value.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
         self.timestamp.encode(out);
-        out.extend_from_slice(&self.windows.count.to_be_bytes());
-        out.extend_from_slice(&self.windows.bytes);
+        self.windows.encode(out);
         self.pane.encode(out, self.metadata.is_some());
         if let Some(metadata) = &self.metadata {
             super::put_varint(out, metadata.encoded.len() as u64);
@@ -153,8 +170,20 @@ impl WindowBytes {
             .collect()
     }
 
+    /// Appends the wire form: how many, and their encodings.
     #[inline]
-    fn decode_into(&mut self, input: &mut Input<'_>, coding: &WindowCoding) -> Result<()> {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.count.to_be_bytes());
+        out.extend_from_slice(&self.bytes);
+    }
+
+    /// Reads the wire form into these windows, whose allocation is used again.
+    #[inline]
+    pub(super) fn decode_into(
+        &mut self,
+        input: &mut Input<'_>,
+        coding: &WindowCoding,
+    ) -> Result<()> {
         let count = u32::from_be_bytes(input.array::<4>()?);
         let before = input.rest();
         match coding {

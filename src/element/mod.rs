@@ -10,8 +10,10 @@ mod kv;
 mod layout;
 mod pane;
 pub mod row;
+mod sharded_key;
 mod standard;
 mod time;
+mod timer;
 mod transcode;
 
 pub use coder::Coder;
@@ -21,9 +23,11 @@ pub use iterable::{Iter, Page, PagedReader, Pages, Values};
 pub use kv::{Keyed, Kv, KvVisitor};
 pub use layout::Layout;
 pub use pane::{Pane, Timing};
-pub use row::{DynRow, Schema, Value};
+pub use row::{DynRow, FieldValue, Row, Schema, Value};
+pub use sharded_key::ShardedKey;
 pub use standard::{NotAByte, RAW_CODER, Raw};
 pub use time::Timestamp;
+pub use timer::{Firing, Timer, TimerCoding};
 pub use transcode::Transcoder;
 
 use crate::error::Result;

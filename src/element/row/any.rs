@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::Value;
-use super::codec::{check_count, put_run, read_bool, read_list, read_text};
+use super::primitive::{check_count, put_run, read_bool, read_list, read_text};
 use crate::element::{Input, put_varint};
 use crate::error::{Error, Result};
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
-use super::codec::put_run;
+use super::primitive::{put_run, read_int32};
 use crate::element::{Input, put_varint};
 use crate::error::{Error, Result};
 
@@ -53,7 +53,7 @@ impl Decimal {
     }
 
     pub(super) fn decode(input: &mut Input<'_>) -> Result<Self> {
-        let scale = super::codec::read_int32(input)?;
+        let scale = read_int32(input)?;
         let length = input.length()?;
         if length == 0 {
             return Err(Error::decode("a decimal has no digits"));

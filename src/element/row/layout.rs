@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Schema, codec};
+use super::{Schema, read};
 use crate::element::coder::Coder;
 use crate::element::{Input, Nesting};
 use crate::error::Result;
@@ -29,6 +29,6 @@ impl RowLayout {
     /// # Errors
     /// Bytes that end early or that the schema does not allow.
     pub fn skip(&self, input: &mut Input<'_>, at: Nesting) -> Result<()> {
-        codec::skip_row(&self.schema, input, at)
+        read::skip_row(&self.schema, input, at)
     }
 }

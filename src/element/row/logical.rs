@@ -1,6 +1,7 @@
 //! Logical types: encoded as their representation, with three exceptions.
 
-use super::codec::{self, misfit};
+use super::read::{read_value, skip_value};
+use super::write::{misfit, put_value};
 use super::{FieldType, Kind, LogicalType, Value, any};
 use crate::element::Input;
 use crate::error::{Error, Result};
@@ -11,6 +12,8 @@ pub(super) mod urn {
     pub(crate) const MILLIS_INSTANT: &str = "beam:logical_type:millis_instant:v1";
     /// Seconds and microseconds.
     pub(crate) const MICROS_INSTANT: &str = "beam:logical_type:micros_instant:v1";
+    /// Seconds, and parts of a second of the precision that the argument gives.
+    pub(crate) const TIMESTAMP: &str = "beam:logical_type:timestamp:v1";
     /// Declared as bytes, written as a scale and the bytes of an integer.
     pub(crate) const DECIMAL: &str = "beam:logical_type:decimal:v1";
     /// Declared as a row of a type byte and bytes, or not at all; written as any value of Python's.
@@ -26,7 +29,7 @@ pub(super) fn read(logical: &LogicalType, input: &mut Input<'_>) -> Result<Value
         }
         urn::DECIMAL => super::Decimal::decode(input).map(Value::Decimal),
         urn::PYTHON_ANY => any::read(input),
-        _ => codec::read_value(representation(logical)?, input),
+        _ => read_value(representation(logical)?, input),
     }
 }
 
@@ -35,7 +38,7 @@ pub(super) fn skip(logical: &LogicalType, input: &mut Input<'_>) -> Result<()> {
         urn::MILLIS_INSTANT => input.take(8).map(drop),
         urn::DECIMAL => super::Decimal::skip(input),
         urn::PYTHON_ANY => any::skip(input),
-        _ => codec::skip_value(representation(logical)?, input),
+        _ => skip_value(representation(logical)?, input),
     }
 }
 
@@ -52,7 +55,7 @@ pub(super) fn put(logical: &LogicalType, value: &Value, out: &mut Vec<u8>) -> Re
             ));
         }
         (urn::PYTHON_ANY, value) => any::put(value, out)?,
-        (_, value) => codec::put_value(representation(logical)?, value, out)?,
+        (_, value) => put_value(representation(logical)?, value, out)?,
     }
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! Rows and values whose types only a schema knows.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Decimal, Field, Schema, codec};
+use super::{Decimal, Field, Schema, read, write};
 use crate::element::{Input, Nesting};
 use crate::error::Result;
 
@@ -70,6 +71,57 @@ impl Value {
     }
 }
 
+impl fmt::Display for Value {
+    /// As in JSON where JSON has it; bytes as `0x…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("null"),
+            Value::Byte(n) => write!(f, "{n}"),
+            Value::Int16(n) => write!(f, "{n}"),
+            Value::Int32(n) => write!(f, "{n}"),
+            Value::Int64(n) => write!(f, "{n}"),
+            Value::Float(x) => write!(f, "{x:?}"),
+            Value::Double(x) => write!(f, "{x:?}"),
+            Value::String(text) => write!(f, "{text:?}"),
+            Value::Boolean(b) => write!(f, "{b}"),
+            Value::Bytes(bytes) => {
+                f.write_str("0x")?;
+                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+            Value::List(values) => {
+                f.write_str("[")?;
+                for (i, value) in values.iter().enumerate() {
+                    write!(f, "{}{value}", comma(i))?;
+                }
+                f.write_str("]")
+            }
+            Value::Map(entries) => {
+                f.write_str("{")?;
+                for (i, (key, value)) in entries.iter().enumerate() {
+                    write!(f, "{}{key}: {value}", comma(i))?;
+                }
+                f.write_str("}")
+            }
+            Value::Row(row) => write!(f, "{row}"),
+            Value::Decimal(decimal) => write!(f, "{decimal}"),
+        }
+    }
+}
+
+impl fmt::Display for DynRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (i, (field, value)) in self.iter().enumerate() {
+            write!(f, "{}{:?}: {value}", comma(i), field.name)?;
+        }
+        f.write_str("}")
+    }
+}
+
+fn comma(index: usize) -> &'static str {
+    if index == 0 { "" } else { ", " }
+}
+
 macro_rules! from_plain {
     ($($plain:ty => $variant:ident),* $(,)?) => {$(
         impl From<$plain> for Value {
@@ -120,7 +172,7 @@ impl DynRow {
     /// More values than fields. Types are checked when the row is encoded.
     pub fn new(schema: Arc<Schema>, mut values: Vec<Value>) -> Result<Self> {
         if values.len() > schema.fields().len() {
-            return Err(codec::too_many(&schema, values.len()));
+            return Err(write::too_many(&schema, values.len()));
         }
         let end = values.iter().rposition(|value| *value != Value::Null);
         values.truncate(end.map_or(0, |last| last + 1));
@@ -163,7 +215,7 @@ impl DynRow {
     /// # Errors
     /// Bytes that end early or that the schema does not allow. The error names the field.
     pub fn decode(schema: &Arc<Schema>, input: &mut Input<'_>, at: Nesting) -> Result<Self> {
-        codec::read_row(schema, input, at)
+        read::read_row(schema, input, at)
     }
 
     /// Appends the row's bytes.
@@ -171,6 +223,6 @@ impl DynRow {
     /// # Errors
     /// A value that does not fit its field's type. The error names the field.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
-        codec::put_row(&self.schema, &self.values, out)
+        write::put_row(&self.schema, &self.values, out)
     }
 }

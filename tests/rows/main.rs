@@ -1,0 +1,9 @@
+//! Rows: golden bytes, hostile bytes, derived structs, configurations.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod config;
+mod derive;
+mod golden;
+mod hostile;
+mod schemas;
+mod support;
