@@ -183,6 +183,11 @@ impl Instructions {
             .count()
     }
 
+    /// How many bundles have not ended, whether they were announced or only have input.
+    pub(crate) fn live(&self) -> usize {
+        self.table().live.len()
+    }
+
     /// Lets the bundles that read from a data service have what came, and nothing more.
     pub(crate) fn cut_off(&self, endpoint: &str, why: &str) {
         for running in self
