@@ -78,6 +78,7 @@ impl FakeRunner {
             chaos,
             jobs: Vec::new(),
             attempts: Vec::new(),
+            asked: Vec::new(),
         };
         for bundle in bundles {
             let job = session.jobs.len();
@@ -105,6 +106,8 @@ struct Session<'a> {
     chaos: Chaos,
     jobs: Vec<Job>,
     attempts: Vec<Attempt>,
+    /// Instructions besides the bundles.
+    asked: Vec<String>,
 }
 
 impl Session<'_> {
@@ -205,9 +208,10 @@ impl Session<'_> {
     }
 
     #[track_caller]
-    fn send(&self, request: impl Into<Option<Request>>) {
+    fn send(&mut self, request: impl Into<Option<Request>>) {
         let id = self.runner.fresh_id();
         self.runner.instruction(&id, request);
+        self.asked.push(id);
     }
 
     #[track_caller]
@@ -255,8 +259,10 @@ impl Session<'_> {
             })),
             // The id of a bundle, once more.
             _ if self.attempts[index].is_announced => {
-                let stage = self.jobs[self.attempts[index].job].stage.id();
-                self.runner.announce(&self.attempts[index].id, stage);
+                let attempt = &self.attempts[index];
+                let stage = self.jobs[attempt.job].stage.id();
+                self.runner.announce(&attempt.id, stage);
+                self.asked.push(attempt.id.clone());
             }
             _ => {}
         }
@@ -284,9 +290,9 @@ impl Session<'_> {
             let outcome = runner.outcome(&attempt.id, &self.jobs[attempt.job].stage);
             ended.push((attempt, outcome));
         }
-        runner.hub.wait("all answers", |ledger| {
-            ledger.unanswered().is_empty().then_some(())
-        });
+        for id in std::mem::take(&mut self.asked) {
+            runner.expect_response(&id);
+        }
         for (attempt, mut outcome) in ended {
             // A split may have been answered after the bundle.
             outcome.splits = runner.hub.with(|ledger| {

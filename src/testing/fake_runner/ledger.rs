@@ -462,15 +462,6 @@ impl Ledger {
             || sinks.is_some_and(|sinks| sinks.keys().all(is_closed))
     }
 
-    /// Instructions that have no answer.
-    pub(super) fn unanswered(&self) -> Vec<&str> {
-        let asked = self.asked.iter();
-        asked
-            .filter(|(_, asked)| asked.answers.len() < asked.times)
-            .map(|(id, _)| id.as_str())
-            .collect()
-    }
-
     /// Checks what can only be checked at the end.
     pub(super) fn settle(&mut self) {
         let mut faults = Vec::new();
