@@ -98,7 +98,7 @@ impl Pool {
             .name(format!("worker {}", key.1))
             .spawn(move || {
                 let outcome = run_until(options, registry, end, |outcome| {
-                    let _ = connected.send(outcome);
+                    let _ = connected.send(outcome.map(drop));
                 });
                 pool.workers().remove(&id);
                 if let Err(error) = outcome {

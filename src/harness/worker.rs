@@ -1,6 +1,6 @@
 //! One worker: connects to a runner, serves it, and ends in good order.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -78,6 +78,22 @@ pub fn run(options: Options, registry: Arc<Registry>) -> Result<()> {
     run_until(options, registry, end, |_| {})
 }
 
+/// What is left of a worker. It keeps nothing alive.
+pub(crate) struct Remains(Weak<Bundles>);
+
+impl Remains {
+    /// Whether all threads that work for the worker have ended, and all that they shared is free.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+
+    /// How many bundles have not ended, whether they were announced or only have input.
+    pub(crate) fn unfinished(&self) -> usize {
+        let bundles = self.0.upgrade();
+        bundles.map_or(0, |bundles| bundles.instructions().live())
+    }
+}
+
 /// What ends a worker besides its runner.
 pub(crate) struct End {
     pub(crate) stopped: watch::Receiver<bool>,
@@ -90,7 +106,7 @@ pub(crate) fn run_until(
     options: Options,
     registry: Arc<Registry>,
     end: End,
-    connected: impl FnOnce(Result<(), String>),
+    connected: impl FnOnce(Result<Remains, String>),
 ) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -116,14 +132,14 @@ async fn serve(
     registry: Arc<Registry>,
     rim: Rim,
     end: End,
-    connected: impl FnOnce(Result<(), String>),
+    connected: impl FnOnce(Result<Remains, String>),
 ) -> Result<()> {
     if let Some(stop) = end.on_signal {
         tokio::spawn(tell_at_signal(stop));
     }
     let worker = match Worker::connect(options, registry, rim).await {
         Ok(worker) => {
-            connected(Ok(()));
+            connected(Ok(Remains(Arc::downgrade(&worker.bundles))));
             worker
         }
         Err(error) => {
