@@ -29,7 +29,7 @@ pub struct PlanMetrics {
     pub collections: Vec<Meter>,
     /// By node.
     pub times: Vec<PhaseTimes>,
-    /// By source, in the order of [`Plan::sources`].
+    /// By source, in the order of the plan's source transforms.
     pub sources: Vec<SourceProgress>,
 }
 
