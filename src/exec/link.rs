@@ -1,6 +1,6 @@
 //! From a checked descriptor to a tree of nodes: the only place where kinds of edges are looked at.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use super::activity::{Activity, PhaseTimes};
 use super::edge::{AnyLink, Edge, Form, SharedMaker, adapt, erase, ops, unbox};
 use super::flow::Opaque;
 use super::nodes::{CombinePlace, MapWindows, MergeWindows, ParDoPlace, SinkSpec};
-use super::plan::{Plan, PlanMetrics};
+use super::plan::{IdleSinks, Plan, PlanMetrics};
 use super::registry::Registry;
 use super::side::with_framing;
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
@@ -62,6 +62,7 @@ pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -
         metrics: MetricSet::default(),
         shared: HashMap::new(),
         sinks: sinks(&spec).map(|(index, _)| index).collect(),
+        fed: HashSet::new(),
         pages: Arc::new(TailPages(services.functions.state.clone())),
     };
     linker.link().map_err(|error| match activity.now() {
@@ -104,6 +105,8 @@ struct Linker<'a> {
     shared: HashMap<usize, (Box<dyn SharedMaker>, Form)>,
     /// Node indices.
     sinks: Vec<usize>,
+    /// Indices of the sinks that something feeds.
+    fed: HashSet<usize>,
     pages: Arc<dyn Pages>,
 }
 
@@ -130,9 +133,15 @@ impl Linker<'_> {
             times,
             sources: progress,
         };
+        let unfed = (0..self.sinks.len()).filter(|sink| !self.fed.contains(sink));
+        let idle = IdleSinks {
+            sinks: unfed.collect(),
+            outbox: self.services.outbox.clone(),
+        };
         Ok(Plan::new(
             self.spec.clone(),
             sources,
+            idle,
             self.activity,
             metrics,
         ))
@@ -226,6 +235,7 @@ impl Linker<'_> {
                     .iter()
                     .position(|sink| *sink == node)
                     .unwrap_or_default();
+                self.fed.insert(index);
                 let sink = SinkSpec {
                     index,
                     value: port.value.clone(),

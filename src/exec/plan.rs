@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::activity::{Activity, PhaseTimes};
+use super::link::Outbox;
 use super::source::{Source, SourceProgress};
 use crate::dofn::{Meter, MetricSet};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,10 +41,24 @@ impl PlanMetrics {
     }
 }
 
+/// Sinks that nothing feeds. Their output must be ended all the same.
+pub(super) struct IdleSinks {
+    pub(super) sinks: Vec<usize>,
+    pub(super) outbox: Arc<dyn Outbox>,
+}
+
+impl IdleSinks {
+    fn finish(&self) -> Result<()> {
+        let mut sinks = self.sinks.iter();
+        sinks.try_for_each(|sink| self.outbox.close(*sink, Bytes::new()))
+    }
+}
+
 /// A linked graph. It runs one bundle at a time, and is dropped when one fails.
 pub struct Plan {
     spec: Arc<PlanSpec>,
     sources: Vec<Box<dyn Source>>,
+    idle: IdleSinks,
     activity: Activity,
     metrics: Arc<PlanMetrics>,
 }
@@ -52,6 +67,7 @@ impl Plan {
     pub(super) fn new(
         spec: Arc<PlanSpec>,
         sources: Vec<Box<dyn Source>>,
+        idle: IdleSinks,
         activity: Activity,
         metrics: PlanMetrics,
     ) -> Self {
@@ -59,6 +75,7 @@ impl Plan {
         Plan {
             spec,
             sources,
+            idle,
             activity,
             metrics,
         }
@@ -124,7 +141,7 @@ impl Plan {
         for source in &mut self.sources {
             source.finish()?;
         }
-        Ok(())
+        self.idle.finish()
     }
 }
 
