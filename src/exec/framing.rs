@@ -80,7 +80,7 @@ impl Framing {
                 } = pieces;
                 scratch.clear();
                 transcoder.convert(input, Nesting::Nested, scratch, Nesting::Nested)?;
-                let mut own = Input::new(scratch);
+                let mut own = Input::new(scratch).whole();
                 if let Some(pages) = input.pages() {
                     own = own.with_pages(pages);
                 }
