@@ -160,6 +160,7 @@ impl Linker<'_> {
         let link = self.readers(collection, &form)?;
         let progress = SourceProgress::default();
         let spec = SourceSpec {
+            here: self.activity.here(node),
             value: port.value.clone(),
             headers: match &port.header {
                 HeaderSpec::Encoded(coding) => Headers::Encoded(coding.clone()),
