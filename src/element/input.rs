@@ -224,7 +224,7 @@ impl<'a> Input<'a> {
     }
 
     /// What it means that bytes are missing.
-    fn kind_of_end(&self) -> ErrorKind {
+    pub(super) fn kind_of_end(&self) -> ErrorKind {
         if self.is_whole {
             ErrorKind::Decode
         } else {

@@ -37,11 +37,6 @@ impl Gate {
         self.0.1.notify_all();
     }
 
-    /// Stops those that come from now on.
-    pub(crate) fn shut(&self) {
-        *self.0.0.lock().unwrap() = Passage::default();
-    }
-
     fn wait_until(&self, done: impl Fn(&Passage) -> bool) -> bool {
         let (passage, changed) = &*self.0;
         let passage = passage.lock().unwrap();
@@ -115,11 +110,18 @@ pub(crate) enum Deed {
 pub(crate) struct Do {
     pub(crate) at: At,
     pub(crate) what: Deed,
+    /// Only the instance of a worker does what it is told.
+    #[serde(skip)]
+    is_set_up: bool,
 }
 
 impl Do {
     pub(crate) fn new(at: At, what: Deed) -> Self {
-        Do { at, what }
+        Do {
+            at,
+            what,
+            is_set_up: false,
+        }
     }
 
     /// Waits at a gate.
@@ -128,7 +130,7 @@ impl Do {
     }
 
     fn now(&self, at: At) -> Result {
-        if at != self.at {
+        if at != self.at || !self.is_set_up {
             return Ok(());
         }
         match &self.what {
@@ -166,6 +168,7 @@ impl DoFn for Do {
     type Io = Out<i64>;
 
     fn setup(&mut self) -> Result {
+        self.is_set_up = true;
         self.now(At::Setup)
     }
 
@@ -173,7 +176,7 @@ impl DoFn for Do {
         self.now(At::Start)
     }
 
-    fn process(&mut self, n: i64, cx: &mut Cx, out: &mut Out<i64>) -> Result {
+    fn process(&mut self, n: i64, cx: &mut Cx<'_>, out: &mut Out<i64>) -> Result {
         self.now(At::Elements)?;
         self.now(At::Element(n))?;
         out.emit(cx, n);
@@ -209,10 +212,18 @@ pub(crate) fn echo() -> Steps<String, impl Step<String, Out = String>> {
     steps("rim.echo/v1").map(|text: String| text)
 }
 
+pub(crate) fn swapped() -> Steps<Kv<i64, i64>, impl Step<Kv<i64, i64>, Out = Kv<i64, i64>>> {
+    steps("rim.swap/v1").map(|Kv(a, b)| Kv(b, a))
+}
+
 /// All functions of the tests.
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
-    registry.add::<Do>().add_steps(doubled).add_steps(echo);
+    registry
+        .add::<Do>()
+        .add_steps(doubled)
+        .add_steps(echo)
+        .add_steps(swapped);
     registry
 }
 
