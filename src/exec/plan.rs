@@ -149,7 +149,7 @@ impl Plan {
 }
 
 /// The error of a panic. Encoding unwinds with an [`Error`] of its own.
-pub(super) fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Error {
+pub(crate) fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Error {
     let payload = match payload.downcast::<Error>() {
         Ok(error) => return *error,
         Err(payload) => payload,

@@ -2,11 +2,49 @@
 
 use ferrobeam::dofn::FunctionPayload;
 use ferrobeam::element::Coder;
+use ferrobeam::model::descriptor::CombineStage;
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{BundleOutcome, Descriptor, FakeRunner, in_global_window};
 use serde_json::json;
 
 use crate::support::{At, Deed, Do, doing, passing, registry};
+
+/// The last value; panics when it is dropped.
+#[derive(serde::Serialize, serde::Deserialize, CombineFn)]
+#[beam(name = "rim.Last/v1")]
+struct Last;
+
+impl CombineFn for Last {
+    type In = i64;
+    type Acc = i64;
+    type Out = i64;
+
+    fn zero(&self) -> i64 {
+        0
+    }
+
+    fn add(&self, acc: &mut i64, value: i64) {
+        *acc = value;
+    }
+
+    fn merge(&self, into: &mut i64, from: i64) {
+        *into = from;
+    }
+
+    fn finish(&self, acc: i64) -> i64 {
+        acc
+    }
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        let thread = std::thread::current();
+        let is_in_worker = thread.name().is_some_and(|name| !name.contains("combiner"));
+        if is_in_worker && !std::thread::panicking() {
+            panic!("the combiner goes");
+        }
+    }
+}
 
 /// Runs a bundle that must fail, and then one that must not.
 #[track_caller]
@@ -98,6 +136,48 @@ fn a_function_that_panics_when_it_goes_harms_nobody() {
         assert_eq!(outcome.values::<i64>("sink"), [1]);
     }
     runner.close();
+}
+
+#[test]
+fn a_combiner_that_panics_when_it_goes_harms_nobody() {
+    let mut registry = registry();
+    registry.add_combine::<Last>();
+    let runner = FakeRunner::start(registry);
+    for at in [At::Setup, At::Element(3), At::Drop] {
+        let mut stage = Descriptor::new(format!("combiner, {at:?}"));
+        let numbers = stage.source("source", i64::coder());
+        let numbers = stage.par_do("do", &Do::new(at, Deed::Fail), &numbers);
+        stage.sink("sink", &numbers["output"]);
+        let pairs = stage.source("pairs", <Kv<i64, i64>>::coder());
+        let combined = stage.combine("last", CombineStage::Precombine, &Last, &pairs);
+        stage.sink("combined", &combined);
+        let bundle = runner
+            .bundle(&stage)
+            .input("source", in_global_window([3i64]))
+            .input("pairs", in_global_window([Kv(1i64, 2i64)]));
+        let outcome = bundle.run();
+        assert_eq!(outcome.error.is_some(), at != At::Drop);
+    }
+    assert_eq!(runner.unfinished(), 0);
+    runner.close();
+}
+
+#[test]
+fn a_panic_within_a_panic_names_the_bundle_before_the_process_ends() {
+    let output = crate::child::output(
+        "errors::a_panic_within_a_panic_names_the_bundle_before_the_process_ends",
+        || {
+            let runner = FakeRunner::start(registry());
+            let stage = doing("twice", Do::new(At::Element(1), Deed::PanicTwice));
+            let input = in_global_window([1i64]);
+            runner.bundle(&stage).input("source", input).run();
+        },
+    );
+    let Some(output) = output else { return };
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    let named = "the panic is in bundle \"i1\", transform \"do\"";
+    assert!(said.contains(named), "{said}");
 }
 
 #[test]

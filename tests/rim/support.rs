@@ -92,6 +92,8 @@ pub(crate) enum Deed {
     PanicAny,
     /// Panics with a value that panics again when it is dropped.
     PanicBadly,
+    /// Panics, and again while that unwinds: nothing can save the process.
+    PanicTwice,
     /// Asks nothing for something.
     Unwrap,
     /// Adds beyond the greatest number.
@@ -139,6 +141,10 @@ impl Do {
             Deed::Panic => panic!("told to panic"),
             Deed::PanicAny => std::panic::panic_any(42u8),
             Deed::PanicBadly => std::panic::panic_any(Grenade),
+            Deed::PanicTwice => {
+                let _grenade = Grenade;
+                panic!("told to panic twice");
+            }
             Deed::Unwrap => drop(None::<u8>.unwrap()),
             Deed::Overflow => {
                 let most = std::hint::black_box(i32::MAX);
@@ -203,6 +209,31 @@ impl Drop for Do {
     }
 }
 
+/// Adds the sum of a side input to each number.
+#[derive(Serialize, Deserialize, DoFn)]
+#[beam(name = "rim.Look/v1")]
+pub(crate) struct Look;
+
+#[derive(Ports)]
+pub(crate) struct LookIo {
+    out: Out<i64>,
+    side: Side<List<i64>>,
+}
+
+impl DoFn for Look {
+    type In = i64;
+    type Io = LookIo;
+
+    fn process(&mut self, n: i64, cx: &mut Cx<'_>, io: &mut LookIo) -> Result {
+        let mut sum = n;
+        for value in &io.side.values()? {
+            sum += value?;
+        }
+        io.out.emit(cx, sum);
+        Ok(())
+    }
+}
+
 pub(crate) fn doubled() -> Steps<i64, impl Step<i64, Out = i64>> {
     steps("rim.double/v1").map(|n: i64| n * 2)
 }
@@ -221,6 +252,7 @@ pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
     registry
         .add::<Do>()
+        .add::<Look>()
         .add_steps(doubled)
         .add_steps(echo)
         .add_steps(swapped);
