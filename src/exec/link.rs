@@ -1,6 +1,7 @@
 //! From a checked descriptor to a tree of nodes: the only place where kinds of edges are looked at.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use super::activity::{Activity, PhaseTimes};
 use super::edge::{AnyLink, Edge, Form, SharedMaker, adapt, erase, ops, unbox};
 use super::flow::Opaque;
 use super::nodes::{CombinePlace, MapWindows, MergeWindows, ParDoPlace, SinkSpec};
-use super::plan::{IdleSinks, Plan, PlanMetrics};
+use super::plan::{IdleSinks, Plan, PlanMetrics, from_panic};
 use super::registry::Registry;
 use super::side::with_framing;
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
@@ -50,7 +51,8 @@ pub struct LinkServices {
 /// Links a plan.
 ///
 /// # Errors
-/// A function that the registry lacks or that fails to set up, or types that do not fit together.
+/// A function that the registry lacks or that fails to set up, or types that do not fit together. A panic in user code
+/// is an error, too.
 pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -> Result<Plan> {
     let activity = Activity::default();
     let linker = Linker {
@@ -65,7 +67,9 @@ pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -
         fed: HashSet::new(),
         pages: Arc::new(TailPages(services.functions.state.clone())),
     };
-    linker.link().map_err(|error| match activity.now() {
+    let linked = catch_unwind(AssertUnwindSafe(|| linker.link()));
+    let linked = linked.unwrap_or_else(|payload| Err(from_panic(payload)));
+    linked.map_err(|error| match activity.now() {
         Some((node, _)) => error.at("transform", &spec.nodes[node].id),
         None => error,
     })
@@ -160,6 +164,7 @@ impl Linker<'_> {
         let link = self.readers(collection, &form)?;
         let progress = SourceProgress::default();
         let spec = SourceSpec {
+            here: self.activity.here(node),
             value: port.value.clone(),
             headers: match &port.header {
                 HeaderSpec::Encoded(coding) => Headers::Encoded(coding.clone()),
