@@ -18,7 +18,7 @@ use crate::dofn::{
     Meter, MetricSet, OutSlot, Services, SideReader, StateKey, StatePort, Wiring, namespace,
 };
 use crate::element::coder::urn;
-use crate::element::{Coder, Layout, Page, Pages};
+use crate::element::{Coder, Layout, Page, Pages, RAW_CODER, plain};
 use crate::error::{Context, Error, Result};
 use crate::model::descriptor::{
     CollectionIndex, HeaderSpec, NodeKind, NodeSpec, PlanSpec, PortSpec, SideSpec, end_of_windows,
@@ -337,6 +337,18 @@ impl Linker<'_> {
         )
     }
 
+    /// A link that takes raw values and gives them to all readers of a collection, whose coder alone says what they are.
+    fn readers_of_raw(&mut self, collection: CollectionIndex, raw: &Form) -> Result<AnyLink> {
+        let spec = &self.spec.collections[collection];
+        let Some(coder) = &spec.coder else {
+            return Err(Error::descriptor("the coder of a collection is missing")
+                .at("collection", &spec.id));
+        };
+        let form = opaque(plain(coder));
+        let link = self.readers(collection, &form)?;
+        adapt(raw, Edge { form, link })
+    }
+
     fn par_do(&mut self, node: usize, spec: &NodeSpec, sides: &[SideSpec]) -> Result<Edge> {
         let NodeKind::ParDo {
             function: payload, ..
@@ -354,7 +366,11 @@ impl Linker<'_> {
                     payload.name
                 )));
             };
-            let link = self.readers(*collection, form)?;
+            let link = if form.coder.is(RAW_CODER) {
+                self.readers_of_raw(*collection, form)?
+            } else {
+                self.readers(*collection, form)?
+            };
             let meter = self.meters[*collection].clone();
             outs.push((
                 tag,
