@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::context::{self, BundleContext, LogContext};
 use super::inbox::Inbox;
 use super::instructions::{Instructions, Running};
-use super::jobs::{BundleRequest, Jobs};
+use super::jobs::{BundleRequest, Jobs, NoThread};
 use super::metrics::ShortIds;
 use super::outbox::BundlePorts;
 use super::response::{self, PlanFacts};
@@ -112,7 +112,7 @@ impl Bundles {
             Ok(None) => return,
             Ok(Some(bundle)) => match self.jobs.submit(bundle) {
                 Ok(()) => return,
-                Err((_, error)) => {
+                Err(NoThread { error, .. }) => {
                     self.instructions.end(instruction, true);
                     format!("the worker cannot start a thread: {error}")
                 }

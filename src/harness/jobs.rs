@@ -30,6 +30,12 @@ pub(crate) struct BundleRequest {
     pub(crate) inbox: Arc<Inbox>,
 }
 
+/// A bundle that cannot have a thread, and why.
+pub(crate) struct NoThread {
+    pub(crate) bundle: Box<BundleRequest>,
+    pub(crate) error: String,
+}
+
 /// What a thread does with a bundle.
 type Run = Box<dyn Fn(&Jobs) + Send + Sync>;
 
@@ -84,10 +90,7 @@ impl Jobs {
     }
 
     /// Hands a bundle to a thread. Never blocks. Gives the bundle back if no thread can be had.
-    pub(crate) fn submit(
-        self: &Arc<Self>,
-        request: BundleRequest,
-    ) -> Result<(), (BundleRequest, String)> {
+    pub(crate) fn submit(self: &Arc<Self>, request: BundleRequest) -> Result<(), NoThread> {
         let mut state = self.state();
         state.waiting.push_back(Waiting {
             request,
@@ -105,10 +108,7 @@ impl Jobs {
     }
 
     /// Wakes a thread, or starts one.
-    fn wake(
-        self: &Arc<Self>,
-        mut state: MutexGuard<'_, State>,
-    ) -> Result<(), (BundleRequest, String)> {
+    fn wake(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Result<(), NoThread> {
         if state.asleep > state.told {
             state.told += 1;
             drop(state);
@@ -130,7 +130,10 @@ impl Jobs {
         state.threads -= 1;
         // Some running thread will come to it; if there is none, nobody will.
         match state.waiting.pop_back() {
-            Some(last) if state.threads == 0 => Err((last.request, error.to_string())),
+            Some(last) if state.threads == 0 => Err(NoThread {
+                bundle: Box::new(last.request),
+                error: error.to_string(),
+            }),
             Some(last) => {
                 state.waiting.push_back(last);
                 Ok(())

@@ -12,7 +12,7 @@ use super::{Peer, Rope, SendQueue, connect};
 use crate::error::{Context, Error, Result};
 use crate::harness::inbox::Stretch;
 use crate::harness::instructions::Instructions;
-use crate::harness::jobs::{BundleRequest, Jobs};
+use crate::harness::jobs::{BundleRequest, Jobs, NoThread};
 use crate::harness::rim::Rim;
 
 const DATA: &str = "/org.apache.beam.model.fn_execution.v1.BeamFnData/Data";
@@ -130,7 +130,7 @@ async fn deliver(elements: Elements, instructions: &Instructions, jobs: &Arc<Job
 
 /// A bundle that cannot have a thread fails when it asks for its input.
 fn submit(bundle: BundleRequest, jobs: &Arc<Jobs>) {
-    if let Err((bundle, error)) = jobs.submit(bundle) {
+    if let Err(NoThread { bundle, error }) = jobs.submit(bundle) {
         tracing::error!(
             instruction = &*bundle.instruction,
             "no thread can be started: {error}"
