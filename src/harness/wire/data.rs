@@ -1,12 +1,12 @@
 //! The data plane: input of all bundles in, output of all bundles out.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use beam_proto::fnexec::Elements;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 
+use super::clients::{Client, Clients};
 use super::codec::RopeCodec;
 use super::{Peer, Rope, SendQueue, connect};
 use crate::error::{Context, Error, Result};
@@ -21,8 +21,7 @@ pub(crate) struct DataClients {
     peer: Peer,
     instructions: Arc<Instructions>,
     outbound_budget: usize,
-    /// Opened one at a time: two streams to one service would confuse the runner.
-    clients: Mutex<HashMap<String, Arc<DataClient>>>,
+    clients: Clients<DataClient>,
 }
 
 /// One connection to one data service.
@@ -36,7 +35,7 @@ impl DataClients {
             peer,
             instructions,
             outbound_budget,
-            clients: Mutex::default(),
+            clients: Clients::new(),
         }
     }
 
@@ -45,12 +44,10 @@ impl DataClients {
     /// # Errors
     /// Nobody answers there.
     pub(crate) fn get(&self, endpoint: &str, rim: &Rim) -> Result<Arc<DataClient>> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(endpoint)
-            && !client.queue.is_ended()
-        {
-            return Ok(client.clone());
-        }
+        self.clients.get(endpoint, || self.open(endpoint, rim))
+    }
+
+    fn open(&self, endpoint: &str, rim: &Rim) -> Result<Arc<DataClient>> {
         let channel = rim
             .wait(connect("data", endpoint))
             .at("endpoint", endpoint)?;
@@ -79,19 +76,12 @@ impl DataClients {
             broken.break_off(&why);
             instructions.cut_off(&name, &why);
         });
-        let client = Arc::new(DataClient { queue });
-        clients.insert(endpoint.to_owned(), client.clone());
-        Ok(client)
+        Ok(Arc::new(DataClient { queue }))
     }
 
     /// Ends all streams after what they still hold.
     pub(crate) fn finish(&self) {
-        for client in self
-            .clients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-        {
+        for client in self.clients.open() {
             client.queue.finish();
         }
     }
@@ -111,6 +101,12 @@ async fn deliver(elements: Elements, instructions: &Instructions) {
     if let Some(timers) = elements.timers.first() {
         // No function of this worker has timers: plans that declare them are refused.
         tracing::debug!(instruction = timers.instruction_id, "timers are ignored");
+    }
+}
+
+impl Client for DataClient {
+    fn is_ended(&self) -> bool {
+        self.queue.is_ended()
     }
 }
 

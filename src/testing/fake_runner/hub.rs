@@ -24,6 +24,8 @@ pub(super) struct Hub {
     pub(super) state: Line<StateResponse>,
     /// Whether output is read.
     pub(super) reading: watch::Sender<bool>,
+    /// Whether answers to state requests are held back.
+    pub(super) holding_state: watch::Sender<bool>,
     /// Whether log entries are read.
     pub(super) reading_logs: watch::Sender<bool>,
 }
@@ -46,6 +48,7 @@ impl Hub {
             data: (0..data_services).map(|_| Line::default()).collect(),
             state: Line::default(),
             reading: watch::Sender::new(true),
+            holding_state: watch::Sender::new(false),
             reading_logs: watch::Sender::new(true),
         })
     }

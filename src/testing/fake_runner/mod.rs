@@ -347,6 +347,7 @@ impl FakeRunner {
     /// Holds back the answers to state requests.
     pub fn hold_state(&self) {
         self.hub.with(Ledger::hold_state);
+        self.hub.holding_state.send_replace(true);
     }
 
     /// Waits until so many state requests are held back.
@@ -372,6 +373,7 @@ impl FakeRunner {
                 self.push("state", &sender, answer);
             }
         }
+        self.hub.holding_state.send_replace(false);
     }
 
     /// Whether output is read from now on.

@@ -139,6 +139,7 @@ impl BeamFnState for StateService {
         self.0.with(Ledger::state_opened);
         let mut inbound = request.into_inner();
         let hub = self.0.clone();
+        let mut holds = hub.holding_state.subscribe();
         tokio::spawn(async move {
             while let Ok(Some(request)) = inbound.message().await {
                 if let Some(answer) = hub.with(|ledger| ledger.reads(request))
@@ -147,6 +148,8 @@ impl BeamFnState for StateService {
                     break;
                 }
             }
+            // A runner that holds answers back does not notice that nobody waits for them any more.
+            let _ = holds.wait_for(|holds| !*holds).await;
             hub.state.close_if(&sender);
             drop(standing);
         });
