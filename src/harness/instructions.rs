@@ -142,11 +142,9 @@ impl Instructions {
             }
             live
         };
-        if let Some(live) = live
-            && failed
-        {
+        if let Some(live) = live {
             live.inbox
-                .close(Error::new(ErrorKind::Cancelled, "the bundle has failed"));
+                .close(Error::new(ErrorKind::Cancelled, "the bundle has ended"));
         }
     }
 
@@ -189,7 +187,7 @@ impl Instructions {
     }
 
     /// Lets the bundles that read from a data service have what came, and nothing more.
-    pub(crate) fn cut_off(&self, endpoint: &str, why: &str) {
+    pub(crate) fn cut_off(&self, endpoint: &str, error: impl Fn() -> Error) {
         for running in self
             .table()
             .live
@@ -197,7 +195,7 @@ impl Instructions {
             .filter_map(|live| live.running.as_ref())
         {
             if running.facts.reads_from(endpoint) {
-                running.inbox.cut_off(Error::transport(why));
+                running.inbox.cut_off(error());
             }
         }
     }

@@ -70,11 +70,14 @@ impl DataClients {
                 Ok::<(), tonic::Status>(())
             };
             let why = match outcome.await {
-                Ok(()) => "the runner closed the data stream".to_owned(),
-                Err(status) => format!("the data stream broke: {status}"),
+                Ok(()) => "the runner closed it".to_owned(),
+                Err(status) => {
+                    tracing::warn!("the data stream of {name} broke: {status}");
+                    status.to_string()
+                }
             };
             broken.break_off(&why);
-            instructions.cut_off(&name, &why);
+            instructions.cut_off(&name, || lost(&why));
         });
         Ok(Arc::new(DataClient { queue }))
     }
@@ -85,6 +88,12 @@ impl DataClients {
             client.queue.finish();
         }
     }
+}
+
+/// What a bundle is told that wants more input from a stream that is gone.
+#[cold]
+fn lost(why: &str) -> Error {
+    Error::transport(format!("the data stream broke: {why}"))
 }
 
 async fn deliver(elements: Elements, instructions: &Instructions) {
@@ -111,6 +120,11 @@ impl Client for DataClient {
 }
 
 impl DataClient {
+    /// The error of whoever waits for input from here; `None` as long as the stream stands.
+    pub(crate) fn lost(&self) -> Option<Error> {
+        self.queue.why_ended().map(|why| lost(&why))
+    }
+
     /// Sends a message; blocks while the outbound budget is used up.
     ///
     /// # Errors

@@ -172,6 +172,11 @@ impl Client for StateClient {
 }
 
 impl StateClient {
+    /// Whether the stream is gone.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.queue.is_ended()
+    }
+
     /// One page of a state key. Blocks until it is there.
     ///
     /// # Errors

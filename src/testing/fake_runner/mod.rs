@@ -308,6 +308,17 @@ impl FakeRunner {
         self.hub.data[service].sender().is_some()
     }
 
+    /// Waits until the worker has a stream to a data service.
+    ///
+    /// # Panics
+    /// It opens none in time.
+    #[track_caller]
+    pub fn expect_data_stream(&self, service: usize) {
+        let line = &self.hub.data[service];
+        self.hub
+            .wait("the data stream", |_| line.sender().map(drop));
+    }
+
     /// The output that a sink has sent so far in a bundle.
     pub fn output(&self, bundle: &str, sink: &str) -> Vec<u8> {
         self.hub.with(|ledger| {
