@@ -222,6 +222,10 @@ impl Bundles {
             inbox: inbox.clone(),
         };
         self.instructions.run(&instruction, running);
+        // Bundles that run are told when a stream breaks. This one may have missed it while it was set up.
+        if let Some(error) = linked.ports.lost_input() {
+            inbox.cut_off(error);
+        }
         let mut input = Input {
             inbox: &inbox,
             spec: &linked.facts.spec,
@@ -245,13 +249,21 @@ impl Bundles {
         Ok(answer)
     }
 
+    fn idle_plan(&self, descriptor: &str) -> Option<Linked> {
+        let mut plans = self.plans();
+        // The latest first: it is the warmest, and the others may grow old enough to be dropped.
+        let is_of = |idle: &Idle| idle.linked.facts.spec.id == descriptor;
+        let index = plans.idle.iter().rposition(is_of)?;
+        Some(plans.idle.remove(index).linked)
+    }
+
     /// An idle plan of a descriptor, or a new one.
     fn plan(&self, descriptor: &str) -> Result<Linked> {
-        {
-            let mut plans = self.plans();
-            if let Some(index) = plans.idle_of(descriptor) {
-                return Ok(plans.idle.remove(index).linked);
+        while let Some(linked) = self.idle_plan(descriptor) {
+            if linked.ports.are_connected() {
+                return Ok(linked);
             }
+            drop_quietly(linked);
         }
         let spec = self.spec(descriptor)?;
         let sinks = spec.nodes.iter().filter_map(|node| match &node.kind {
@@ -261,11 +273,11 @@ impl Bundles {
         let sinks = sinks
             .map(|(node, port)| Ok((node.id.clone(), self.data.get(&port.endpoint, &self.rim)?)))
             .collect::<Result<Vec<_>>>()?;
-        for node in &spec.nodes {
-            if let NodeKind::Source(port) = &node.kind {
-                self.data.get(&port.endpoint, &self.rim)?;
-            }
-        }
+        let sources = spec.nodes.iter().filter_map(|node| match &node.kind {
+            NodeKind::Source(port) => Some(self.data.get(&port.endpoint, &self.rim)),
+            _ => None,
+        });
+        let sources = sources.collect::<Result<Vec<_>>>()?;
         let state = spec
             .state_endpoint
             .as_ref()
@@ -273,7 +285,7 @@ impl Bundles {
         let state = state
             .map(|endpoint| self.state.get(endpoint, &self.rim))
             .transpose()?;
-        let ports = Arc::new(BundlePorts::new(sinks, state));
+        let ports = Arc::new(BundlePorts::new(sources, sinks, state));
         let functions = Services {
             state: ports.clone(),
             clock: Arc::new(SystemClock),
@@ -317,7 +329,7 @@ impl Plans {
     /// be dropped.
     fn idle_of(&self, descriptor: &str) -> Option<usize> {
         self.idle.iter().rposition(|idle| {
-            idle.linked.facts.spec.id == descriptor && idle.linked.ports.is_open()
+            idle.linked.facts.spec.id == descriptor && idle.linked.ports.are_connected()
         })
     }
 }

@@ -168,11 +168,9 @@ impl Instructions {
             }
             live
         };
-        if let Some(live) = live
-            && failed
-        {
+        if let Some(live) = live {
             live.inbox
-                .close(Error::new(ErrorKind::Cancelled, "the bundle has failed"));
+                .close(Error::new(ErrorKind::Cancelled, "the bundle has ended"));
         }
     }
 
@@ -216,11 +214,11 @@ impl Instructions {
 
     /// Lets the bundles that read from a data service have what came, and nothing more. Yields those that waited for
     /// their first input: they are to be run, and will connect again.
-    pub(crate) fn cut_off(&self, endpoint: &str, why: &str) -> Vec<BundleRequest> {
+    pub(crate) fn cut_off(&self, endpoint: &str, error: impl Fn() -> Error) -> Vec<BundleRequest> {
         let mut table = self.table();
         for running in table.live.values().filter_map(|live| live.running.as_ref()) {
             if running.facts.reads_from(endpoint) {
-                running.inbox.cut_off(Error::transport(why));
+                running.inbox.cut_off(error());
             }
         }
         table

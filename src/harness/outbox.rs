@@ -14,6 +14,8 @@ use crate::exec::Outbox;
 
 /// The outside of one plan. It belongs to one bundle at a time.
 pub(crate) struct BundlePorts {
+    /// The connections that input comes from.
+    sources: Vec<Arc<DataClient>>,
     /// Sinks by index: id and connection.
     sinks: Vec<(String, Arc<DataClient>)>,
     state: Option<Arc<StateClient>>,
@@ -29,10 +31,12 @@ struct Bundle {
 
 impl BundlePorts {
     pub(crate) fn new(
+        sources: Vec<Arc<DataClient>>,
         sinks: Vec<(String, Arc<DataClient>)>,
         state: Option<Arc<StateClient>>,
     ) -> Self {
         BundlePorts {
+            sources,
             sinks,
             state,
             bundle: Mutex::default(),
@@ -43,9 +47,17 @@ impl BundlePorts {
         self.bundle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether all sinks are connected.
-    pub(crate) fn is_open(&self) -> bool {
-        self.sinks.iter().all(|(_, client)| client.is_open())
+    /// Whether all connections stand. Those that broke are not mended: a new plan gets new ones.
+    pub(crate) fn are_connected(&self) -> bool {
+        let sinks = self.sinks.iter().map(|(_, client)| client);
+        let mut data = self.sources.iter().chain(sinks);
+        let state = self.state.as_ref();
+        data.all(|client| client.lost().is_none()) && !state.is_some_and(|state| state.is_lost())
+    }
+
+    /// The error of a bundle that waits for input, if a connection that it comes from is gone.
+    pub(crate) fn lost_input(&self) -> Option<Error> {
+        self.sources.iter().find_map(|client| client.lost())
     }
 
     /// Begins a bundle.

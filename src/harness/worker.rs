@@ -294,9 +294,9 @@ impl Worker {
         {
             tracing::warn!("functions take long to be torn down and are left behind");
         }
-        self.log.finish();
-        if let Some(logging) = self.logging {
-            let _ = logging.await;
+        match self.logging {
+            Some(stream) => logging::finish(stream, &self.log).await,
+            None => self.log.finish(),
         }
         outcome
     }

@@ -3,6 +3,7 @@
 
 mod basics;
 mod child;
+mod connections;
 mod errors;
 mod shutdown;
 mod support;

@@ -1,9 +1,12 @@
 //! How a worker ends.
 
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{Descriptor, FakeRunner, in_global_window, iterable_key};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Runtime;
 
 use crate::support::{At, Deed, Do, Gate, doing, passing, registry};
 
@@ -120,12 +123,75 @@ fn a_runner_that_reads_no_logs_does_not_hold_the_worker() {
     runner.read_logs(false);
     let line = "x".repeat(500_000);
     let stage = doing("talkative", Do::new(At::Elements, Deed::Log(line)));
-    let input = in_global_window(0..20i64);
-    let outcome = runner.bundle(&stage).input("source", input).run();
-    outcome.assert_ok();
+    for _ in 0..8 {
+        let input = in_global_window([1i64]);
+        let outcome = runner.bundle(&stage).input("source", input).run();
+        outcome.assert_ok();
+    }
     let start = Instant::now();
     runner.end_control();
     runner.expect_end().unwrap();
     assert!(start.elapsed() < Duration::from_secs(10));
+    runner.expect_gone();
+}
+
+/// A port that neither takes nor refuses connections.
+struct BlackHole {
+    address: String,
+    _waiting: Vec<TcpStream>,
+    _listener: TcpListener,
+    _runtime: Runtime,
+}
+
+impl BlackHole {
+    fn new() -> Self {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        let listener = runtime.block_on(async {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            socket.listen(1).unwrap()
+        });
+        let address = listener.local_addr().unwrap();
+        // Fill the queue of those that wait to be accepted.
+        let mut waiting = Vec::new();
+        while let Ok(socket) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+            waiting.push(socket);
+            assert!(waiting.len() < 100, "the queue does not fill");
+        }
+        BlackHole {
+            address: address.to_string(),
+            _waiting: waiting,
+            _listener: listener,
+            _runtime: runtime,
+        }
+    }
+
+    /// Waits until somebody tries to connect: the system's list of sockets has one that has sent its first packet.
+    fn expect_knock(&self) {
+        let port = self.address.rsplit_once(':').unwrap().1;
+        let knocking = format!(":{:04X} 02 ", port.parse::<u16>().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let sockets = || std::fs::read_to_string("/proc/net/tcp").unwrap();
+        while !sockets().contains(&knocking) {
+            assert!(Instant::now() < deadline, "nobody tries to connect");
+        }
+    }
+}
+
+#[test]
+fn a_data_service_that_does_not_answer_does_not_hold_the_worker() {
+    let mut runner = FakeRunner::start(registry());
+    let hole = BlackHole::new();
+    let mut endpoints = runner.endpoints();
+    endpoints.data = vec![hole.address.clone()];
+    let stage = passing::<i64>("unreachable");
+    runner.define_proto(stage.build(&endpoints));
+    runner.instruction("1", crate::basics::process("unreachable"));
+    hole.expect_knock();
+    runner.cut_control();
+    let start = Instant::now();
+    runner.expect_end().unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(5));
     runner.expect_gone();
 }

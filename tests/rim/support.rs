@@ -102,8 +102,6 @@ pub(crate) enum Deed {
     Index,
     /// Logs a line.
     Log(String),
-    /// Sends this many more elements, each of them zero.
-    Emit(usize),
 }
 
 /// Passes numbers on, and does something at a moment.
@@ -155,7 +153,6 @@ impl Do {
                 std::hint::black_box(none[7]);
             }
             Deed::Log(line) => tracing::info!("{line}"),
-            Deed::Emit(_) => {}
         }
         Ok(())
     }
@@ -186,11 +183,6 @@ impl DoFn for Do {
         self.now(At::Elements)?;
         self.now(At::Element(n))?;
         out.emit(cx, n);
-        if let Deed::Emit(count) = self.what {
-            for _ in 0..count {
-                out.emit(cx, 0);
-            }
-        }
         Ok(())
     }
 
@@ -238,6 +230,11 @@ pub(crate) fn doubled() -> Steps<i64, impl Step<i64, Out = i64>> {
     steps("rim.double/v1").map(|n: i64| n * 2)
 }
 
+/// As many zero bytes as the number says.
+pub(crate) fn zeros() -> Steps<i64, impl Step<i64, Out = Vec<u8>>> {
+    steps("rim.zeros/v1").map(|n: i64| vec![0; usize::try_from(n).unwrap_or(0)])
+}
+
 /// Passes text on.
 pub(crate) fn echo() -> Steps<String, impl Step<String, Out = String>> {
     steps("rim.echo/v1").map(|text: String| text)
@@ -254,6 +251,7 @@ pub(crate) fn registry() -> Registry {
         .add::<Do>()
         .add::<Look>()
         .add_steps(doubled)
+        .add_steps(zeros)
         .add_steps(echo)
         .add_steps(swapped);
     registry

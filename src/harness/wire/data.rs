@@ -1,12 +1,12 @@
 //! The data plane: input of all bundles in, output of all bundles out.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use beam_proto::fnexec::Elements;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 
+use super::clients::{Client, Clients};
 use super::codec::RopeCodec;
 use super::{Peer, Rope, SendQueue, connect};
 use crate::error::{Context, Error, Result};
@@ -23,8 +23,7 @@ pub(crate) struct DataClients {
     instructions: Arc<Instructions>,
     jobs: Arc<Jobs>,
     outbound_budget: usize,
-    /// Opened one at a time: two streams to one service would confuse the runner.
-    clients: Mutex<HashMap<String, Arc<DataClient>>>,
+    clients: Clients<DataClient>,
 }
 
 /// One connection to one data service.
@@ -44,7 +43,7 @@ impl DataClients {
             instructions,
             jobs,
             outbound_budget,
-            clients: Mutex::default(),
+            clients: Clients::new(),
         }
     }
 
@@ -53,12 +52,10 @@ impl DataClients {
     /// # Errors
     /// Nobody answers there.
     pub(crate) fn get(&self, endpoint: &str, rim: &Rim) -> Result<Arc<DataClient>> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(endpoint)
-            && !client.queue.is_ended()
-        {
-            return Ok(client.clone());
-        }
+        self.clients.get(endpoint, || self.open(endpoint, rim))
+    }
+
+    fn open(&self, endpoint: &str, rim: &Rim) -> Result<Arc<DataClient>> {
         let channel = rim
             .wait(connect("data", endpoint))
             .at("endpoint", endpoint)?;
@@ -82,30 +79,32 @@ impl DataClients {
                 Ok::<(), tonic::Status>(())
             };
             let why = match outcome.await {
-                Ok(()) => "the runner closed the data stream".to_owned(),
-                Err(status) => format!("the data stream broke: {status}"),
+                Ok(()) => "the runner closed it".to_owned(),
+                Err(status) => {
+                    tracing::warn!("the data stream of {name} broke: {status}");
+                    status.to_string()
+                }
             };
             broken.break_off(&why);
-            for bundle in instructions.cut_off(&name, &why) {
+            for bundle in instructions.cut_off(&name, || lost(&why)) {
                 submit(bundle, &jobs);
             }
         });
-        let client = Arc::new(DataClient { queue });
-        clients.insert(endpoint.to_owned(), client.clone());
-        Ok(client)
+        Ok(Arc::new(DataClient { queue }))
     }
 
     /// Ends all streams after what they still hold.
     pub(crate) fn finish(&self) {
-        for client in self
-            .clients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-        {
+        for client in self.clients.open() {
             client.queue.finish();
         }
     }
+}
+
+/// What a bundle is told that wants more input from a stream that is gone.
+#[cold]
+fn lost(why: &str) -> Error {
+    Error::transport(format!("the data stream broke: {why}"))
 }
 
 async fn deliver(elements: Elements, instructions: &Instructions, jobs: &Arc<Jobs>) {
@@ -138,10 +137,16 @@ fn submit(bundle: BundleRequest, jobs: &Arc<Jobs>) {
     }
 }
 
+impl Client for DataClient {
+    fn is_ended(&self) -> bool {
+        self.queue.is_ended()
+    }
+}
+
 impl DataClient {
-    /// Whether messages can still be sent.
-    pub(crate) fn is_open(&self) -> bool {
-        !self.queue.is_ended()
+    /// The error of whoever waits for input from here; `None` as long as the stream stands.
+    pub(crate) fn lost(&self) -> Option<Error> {
+        self.queue.why_ended().map(|why| lost(&why))
     }
 
     /// Sends a message; blocks while the outbound budget is used up.

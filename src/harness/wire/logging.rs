@@ -138,6 +138,18 @@ pub(crate) async fn run(peer: Peer, endpoint: String, queue: Arc<LogQueue>) {
     }
 }
 
+/// Lets the last entries go out, but does not wait for ever for a runner that does not take them.
+pub(crate) async fn finish(mut stream: tokio::task::JoinHandle<()>, queue: &LogQueue) {
+    queue.finish();
+    if tokio::time::timeout(FLUSH_TIMEOUT, &mut stream)
+        .await
+        .is_err()
+    {
+        stream.abort();
+        to_stderr(queue, None);
+    }
+}
+
 fn to_stderr(queue: &LogQueue, last: Option<log_entry::List>) {
     let mut state = queue.state.lock().unwrap_or_else(PoisonError::into_inner);
     let waiting: Vec<_> = state.entries.drain(..).collect();
@@ -186,8 +198,8 @@ async fn stream(
         }
         () = sending => {}
     }
-    // The stream ends when the runner has read it all; one that does not is not waited for.
-    let _ = tokio::time::timeout(FLUSH_TIMEOUT, answers).await;
+    // The stream ends when the runner has read it all.
+    let _ = answers.await;
     Ok(())
 }
 

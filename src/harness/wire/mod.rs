@@ -1,5 +1,6 @@
 //! One file for each Fn API service.
 
+mod clients;
 mod codec;
 pub(super) mod control;
 pub(super) mod data;

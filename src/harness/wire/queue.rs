@@ -123,6 +123,15 @@ impl SendQueue {
         !matches!(self.state().end, End::Open)
     }
 
+    /// Why the stream is gone; `None` as long as it stands.
+    pub(crate) fn why_ended(&self) -> Option<String> {
+        match &self.state().end {
+            End::Open => None,
+            End::Finished => Some("the worker ends".into()),
+            End::Broken(why) => Some(why.clone()),
+        }
+    }
+
     /// The reading end.
     pub(crate) fn stream(self: &Arc<Self>) -> SendStream {
         SendStream(self.clone())

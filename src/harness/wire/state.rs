@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 
+use super::clients::{Client, Clients};
 use super::codec::RopeCodec;
 use super::{Peer, Rope, SendQueue, connect};
 use crate::dofn::{SideKey, StateKey};
@@ -29,7 +30,7 @@ const QUEUE_BYTES: usize = 16 << 20;
 /// The connections to all state services that descriptors have named.
 pub(crate) struct StateClients {
     peer: Peer,
-    clients: Mutex<HashMap<String, Arc<StateClient>>>,
+    clients: Clients<StateClient>,
 }
 
 /// One connection to one state service.
@@ -95,11 +96,20 @@ impl Waiting {
     }
 }
 
+/// Fails the requests that wait when their stream goes, for whatever reason: nobody else will answer them.
+struct Abandoned(Waiting);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.fail("the state stream was given up");
+    }
+}
+
 impl StateClients {
     pub(crate) fn new(peer: Peer) -> Self {
         StateClients {
             peer,
-            clients: Mutex::default(),
+            clients: Clients::new(),
         }
     }
 
@@ -108,19 +118,17 @@ impl StateClients {
     /// # Errors
     /// Nobody answers there.
     pub(crate) fn get(&self, endpoint: &str, rim: &Rim) -> Result<Arc<StateClient>> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(endpoint)
-            && !client.queue.is_ended()
-        {
-            return Ok(client.clone());
-        }
+        self.clients.get(endpoint, || self.open(endpoint, rim))
+    }
+
+    fn open(&self, endpoint: &str, rim: &Rim) -> Result<Arc<StateClient>> {
         let channel = rim
             .wait(connect("state", endpoint))
             .at("endpoint", endpoint)?;
         let queue = SendQueue::new(QUEUE_BYTES);
         let request = self.peer.request(queue.stream());
         let (waiting, broken) = (Waiting::default(), queue.clone());
-        let answers = waiting.clone();
+        let answers = Abandoned(waiting.clone());
         rim.handle().spawn(async move {
             let mut grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
             let outcome = async {
@@ -131,7 +139,7 @@ impl StateClients {
                 let codec = RopeCodec::<StateResponse>::new();
                 let mut inbound = grpc.streaming(request, path, codec).await?.into_inner();
                 while let Some(response) = inbound.message().await? {
-                    answers.answer(response);
+                    answers.0.answer(response);
                 }
                 Ok::<(), tonic::Status>(())
             };
@@ -140,31 +148,35 @@ impl StateClients {
                 Err(status) => status.to_string(),
             };
             broken.break_off(&why);
-            answers.fail(&why);
+            answers.0.fail(&why);
         });
-        let client = Arc::new(StateClient {
+        Ok(Arc::new(StateClient {
             queue,
             waiting,
             next: AtomicU64::new(1),
-        });
-        clients.insert(endpoint.to_owned(), client.clone());
-        Ok(client)
+        }))
     }
 
     /// Ends all streams.
     pub(crate) fn finish(&self) {
-        for client in self
-            .clients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-        {
+        for client in self.clients.open() {
             client.queue.finish();
         }
     }
 }
 
+impl Client for StateClient {
+    fn is_ended(&self) -> bool {
+        self.queue.is_ended()
+    }
+}
+
 impl StateClient {
+    /// Whether the stream is gone.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.queue.is_ended()
+    }
+
     /// One page of a state key. Blocks until it is there.
     ///
     /// # Errors

@@ -24,6 +24,8 @@ pub(super) struct Hub {
     pub(super) state: Line<StateResponse>,
     /// Whether output is read.
     pub(super) reading: watch::Sender<bool>,
+    /// Whether answers to state requests are held back.
+    pub(super) holding_state: watch::Sender<bool>,
     /// Whether log entries are read.
     pub(super) reading_logs: watch::Sender<bool>,
 }
@@ -46,6 +48,7 @@ impl Hub {
             data: (0..data_services).map(|_| Line::default()).collect(),
             state: Line::default(),
             reading: watch::Sender::new(true),
+            holding_state: watch::Sender::new(false),
             reading_logs: watch::Sender::new(true),
         })
     }
@@ -140,46 +143,53 @@ impl Hub {
 }
 
 /// The way of one stream from the runner to the worker.
-pub(super) struct Line<M>(Mutex<Option<mpsc::Sender<Result<M, Status>>>>);
+pub(super) struct Line<M>(Mutex<Current<M>>);
+
+struct Current<M> {
+    sender: Option<mpsc::Sender<Result<M, Status>>>,
+    /// How many streams were opened.
+    opened: usize,
+}
 
 impl<M> Default for Line<M> {
     fn default() -> Self {
-        Line(Mutex::new(None))
+        Line(Mutex::new(Current {
+            sender: None,
+            opened: 0,
+        }))
     }
 }
 
 impl<M> Line<M> {
-    fn lock(&self) -> MutexGuard<'_, Option<mpsc::Sender<Result<M, Status>>>> {
+    fn lock(&self) -> MutexGuard<'_, Current<M>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A stream was opened. Yields its reading end.
-    pub(super) fn open(
-        &self,
-    ) -> (
-        mpsc::Sender<Result<M, Status>>,
-        mpsc::Receiver<Result<M, Status>>,
-    ) {
+    /// A stream was opened. Yields its number and its reading end.
+    pub(super) fn open(&self) -> (usize, mpsc::Receiver<Result<M, Status>>) {
         let (sender, receiver) = mpsc::channel(LINE);
-        *self.lock() = Some(sender.clone());
-        (sender, receiver)
+        let mut line = self.lock();
+        line.sender = Some(sender);
+        line.opened += 1;
+        (line.opened, receiver)
     }
 
     /// The writing end, if the stream stands.
     pub(super) fn sender(&self) -> Option<mpsc::Sender<Result<M, Status>>> {
-        self.lock().clone().filter(|sender| !sender.is_closed())
+        let sender = self.lock().sender.clone();
+        sender.filter(|sender| !sender.is_closed())
     }
 
     /// Ends the stream in good order.
     pub(super) fn close(&self) {
-        *self.lock() = None;
+        self.lock().sender = None;
     }
 
-    /// Ends the stream, unless another was opened meanwhile.
-    pub(super) fn close_if(&self, sender: &mpsc::Sender<Result<M, Status>>) {
+    /// Ends the stream of this number, unless another was opened meanwhile.
+    pub(super) fn close_number(&self, number: usize) {
         let mut line = self.lock();
-        if line.as_ref().is_some_and(|line| line.same_channel(sender)) {
-            *line = None;
+        if line.opened == number {
+            line.sender = None;
         }
     }
 }

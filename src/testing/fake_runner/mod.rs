@@ -312,6 +312,17 @@ impl FakeRunner {
         self.hub.data[service].sender().is_some()
     }
 
+    /// Waits until the worker has a stream to a data service.
+    ///
+    /// # Panics
+    /// It opens none in time.
+    #[track_caller]
+    pub fn expect_data_stream(&self, service: usize) {
+        let line = &self.hub.data[service];
+        self.hub
+            .wait("the data stream", |_| line.sender().map(drop));
+    }
+
     /// The output that a sink has sent so far in a bundle.
     pub fn output(&self, bundle: &str, sink: &str) -> Vec<u8> {
         self.hub.with(|ledger| {
@@ -351,6 +362,7 @@ impl FakeRunner {
     /// Holds back the answers to state requests.
     pub fn hold_state(&self) {
         self.hub.with(Ledger::hold_state);
+        self.hub.holding_state.send_replace(true);
     }
 
     /// Waits until so many state requests are held back.
@@ -376,6 +388,7 @@ impl FakeRunner {
                 self.push("state", &sender, answer);
             }
         }
+        self.hub.holding_state.send_replace(false);
     }
 
     /// Whether output is read from now on.

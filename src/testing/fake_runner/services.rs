@@ -61,12 +61,10 @@ impl BeamFnControl for ControlService {
     ) -> Result<Response<Self::ControlStream>, Status> {
         self.0.check_caller("control", request.metadata());
         let standing = Standing::new(&self.0, "control");
-        let (sender, receiver) = self.0.control.open();
+        let (_, receiver) = self.0.control.open();
         self.0.with(|_| ());
         let mut inbound = request.into_inner();
         let hub = self.0.clone();
-        // The stream ends when the test ends it, not when the worker does.
-        drop(sender);
         tokio::spawn(async move {
             while let Ok(Some(response)) = inbound.message().await {
                 hub.with(|ledger| ledger.answers(response));
@@ -104,7 +102,7 @@ impl BeamFnData for DataService {
         let (hub, number) = (hub.clone(), *number);
         hub.check_caller("data", request.metadata());
         let standing = Standing::new(&hub, &format!("data {number}"));
-        let (sender, receiver) = hub.data[number].open();
+        let (stream, receiver) = hub.data[number].open();
         hub.with(|_| ());
         let mut inbound = request.into_inner();
         let mut reading = hub.reading.subscribe();
@@ -115,7 +113,7 @@ impl BeamFnData for DataService {
             {
                 hub.with(|ledger| ledger.takes(elements));
             }
-            hub.data[number].close_if(&sender);
+            hub.data[number].close_number(stream);
             drop(standing);
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
@@ -135,19 +133,21 @@ impl BeamFnState for StateService {
     ) -> Result<Response<Self::StateStream>, Status> {
         self.0.check_caller("state", request.metadata());
         let standing = Standing::new(&self.0, "state");
-        let (sender, receiver) = self.0.state.open();
+        let (stream, receiver) = self.0.state.open();
         self.0.with(Ledger::state_opened);
         let mut inbound = request.into_inner();
         let hub = self.0.clone();
+        let mut holds = hub.holding_state.subscribe();
         tokio::spawn(async move {
             while let Ok(Some(request)) = inbound.message().await {
-                if let Some(answer) = hub.with(|ledger| ledger.reads(request))
-                    && sender.send(Ok(answer)).await.is_err()
-                {
-                    break;
+                let answer = hub.with(|ledger| ledger.reads(request));
+                if let (Some(answer), Some(sender)) = (answer, hub.state.sender()) {
+                    let _ = sender.send(Ok(answer)).await;
                 }
             }
-            hub.state.close_if(&sender);
+            // A runner that holds answers back does not notice that nobody waits for them any more.
+            let _ = holds.wait_for(|holds| !*holds).await;
+            hub.state.close_number(stream);
             drop(standing);
         });
         Ok(Response::new(ReceiverStream::new(receiver)))

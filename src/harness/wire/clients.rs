@@ -1,0 +1,65 @@
+//! Connections to services of one kind, one for each endpoint.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use crate::error::Result;
+
+/// A connection that may break.
+pub(super) trait Client {
+    /// Whether it takes no more messages.
+    fn is_ended(&self) -> bool;
+}
+
+/// The connections to all services of one kind that descriptors have named.
+pub(super) struct Clients<C> {
+    slots: Mutex<HashMap<String, Slot<C>>>,
+}
+
+/// Held while the connection is opened: two streams to one service would confuse the runner.
+type Slot<C> = Arc<Mutex<Option<Arc<C>>>>;
+
+impl<C: Client> Clients<C> {
+    pub(super) fn new() -> Self {
+        Clients {
+            slots: Mutex::default(),
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<String, Slot<C>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection to a service; opened on first use, and again after it broke. Others that need the same service
+    /// wait meanwhile, so never call it on the rim, which opens connections.
+    ///
+    /// # Errors
+    /// Those of `open`.
+    pub(super) fn get(
+        &self,
+        endpoint: &str,
+        open: impl FnOnce() -> Result<Arc<C>>,
+    ) -> Result<Arc<C>> {
+        let slot = self.slots().entry(endpoint.to_owned()).or_default().clone();
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*slot
+            && !client.is_ended()
+        {
+            return Ok(client.clone());
+        }
+        let client = open()?;
+        *slot = Some(client.clone());
+        Ok(client)
+    }
+
+    /// All connections that stand. Does not wait for those that are being opened.
+    pub(super) fn open(&self) -> Vec<Arc<C>> {
+        let slots = self.slots();
+        let clients = slots.values().filter_map(|slot| match slot.try_lock() {
+            Ok(slot) => slot.clone(),
+            Err(TryLockError::Poisoned(slot)) => slot.into_inner().clone(),
+            Err(TryLockError::WouldBlock) => None,
+        });
+        clients.collect()
+    }
+}

@@ -1,0 +1,199 @@
+//! Connections that break, stall and come back.
+
+use ferrobeam::prelude::*;
+use ferrobeam::testing::{Descriptor, FakeRunner, in_global_window, iterable_key};
+use ferrobeam::window::WindowFn;
+
+use crate::support::{At, Deed, Do, Gate, Look, doing, passing, registry, zeros};
+
+/// Runs a bundle that must succeed.
+#[track_caller]
+fn succeeds(runner: &FakeRunner, stage: &Descriptor) {
+    let input = in_global_window([1i64, 2]);
+    // The worker may not have noticed yet that a stream is gone.
+    let bundle = runner.bundle(stage).input("source", input).retries(5);
+    assert_eq!(bundle.run().values::<i64>("sink"), [1, 2]);
+}
+
+#[test]
+fn the_next_bundle_gets_a_new_data_stream() {
+    let runner = FakeRunner::start(registry());
+    let stage = passing::<i64>("data");
+    for round in 0..3 {
+        succeeds(&runner, &stage);
+        if round == 1 {
+            runner.end_data(0);
+        } else {
+            runner.cut_data(0);
+        }
+    }
+    succeeds(&runner, &stage);
+    runner.close();
+}
+
+#[test]
+fn bundles_that_wait_for_input_fail_with_the_stream() {
+    let runner = FakeRunner::start(registry());
+    let stage = passing::<i64>("waiting");
+    let bundles = [(); 3].map(|()| runner.bundle(&stage).start());
+    for bundle in &bundles {
+        bundle.send("source", in_global_window([1i64]).concat());
+        bundle.expect_progress(|progress| progress.metrics.read_index("source") == Some(0));
+    }
+    runner.cut_data(0);
+    for bundle in bundles {
+        let outcome = bundle.wait();
+        let error = outcome.expect_error();
+        assert!(error.contains("data stream broke"), "{error}");
+    }
+    succeeds(&runner, &stage);
+    runner.close();
+}
+
+#[test]
+fn a_stream_that_breaks_during_setup_fails_the_bundle() {
+    let runner = FakeRunner::start(registry());
+    let stage = doing("setup", Do::wait(At::Setup, "breaks during setup"));
+    let bundle = runner.bundle(&stage).start();
+    Gate::named("breaks during setup").expect(1);
+    runner.expect_data_stream(0);
+    runner.cut_data(0);
+    runner.expect_log(|entry| entry.message.contains("data stream of"));
+    Gate::named("breaks during setup").open();
+    let outcome = bundle.wait();
+    let error = outcome.expect_error();
+    assert!(error.contains("data stream broke"), "{error}");
+    succeeds(&runner, &stage);
+    runner.close();
+}
+
+#[test]
+fn all_input_that_came_is_processed() {
+    let runner = FakeRunner::start(registry());
+    let stage = doing("slow", Do::wait(At::Element(1), "all input that came"));
+    let bundle = runner.bundle(&stage).start();
+    bundle.send("source", in_global_window([1i64, 2]).concat());
+    bundle.end_all();
+    Gate::named("all input that came").expect(1);
+    // A second bundle shows that the end of the first one's input has arrived, too.
+    succeeds(&runner, &passing::<i64>("second"));
+    runner.cut_data(0);
+    runner.expect_log(|entry| entry.message.contains("data stream of"));
+    Gate::named("all input that came").open();
+    // There is no stream left that the output could take.
+    let outcome = bundle.wait();
+    assert!(outcome.expect_error().contains("broke"), "{outcome:?}");
+    runner.close();
+}
+
+fn looking(runner: &FakeRunner, id: &str) -> Descriptor {
+    let mut stage = Descriptor::new(id);
+    let numbers = stage.source("source", i64::coder());
+    let side = stage.collection("side", i64::coder(), WindowFn::Global);
+    let out = stage.par_do_with("look", &Look, &numbers, &[("side", &side)]);
+    stage.sink("sink", &out["out"]);
+    runner.set_state(iterable_key("look", "side", ""), vec![0u8, 0, 0]);
+    stage
+}
+
+#[test]
+fn the_next_bundle_gets_a_new_state_stream() {
+    let runner = FakeRunner::start(registry());
+    let stage = looking(&runner, "state");
+    for _ in 0..3 {
+        succeeds(&runner, &stage);
+        runner.cut_state_stream();
+    }
+    runner.close();
+}
+
+#[test]
+fn bundles_that_wait_for_state_fail_with_the_stream() {
+    let runner = FakeRunner::start(registry());
+    let stage = looking(&runner, "waiting for state");
+    runner.hold_state();
+    let bundle = runner.bundle(&stage).start();
+    bundle.send("source", in_global_window([1i64]).concat());
+    bundle.end_all();
+    runner.expect_held_state(1);
+    runner.cut_state_stream();
+    let outcome = bundle.wait();
+    let error = outcome.expect_error();
+    assert!(error.contains("side input side of look"), "{error}");
+    runner.release_state();
+    succeeds(&runner, &stage);
+    runner.close();
+}
+
+#[test]
+fn a_runner_that_reads_no_output_makes_bundles_wait() {
+    let runner = FakeRunner::of(registry())
+        .budgets(ferrobeam::harness::Budgets {
+            inbound: 1 << 20,
+            outbound: 1 << 20,
+        })
+        .start();
+    let mut stage = Descriptor::new("much output");
+    let sizes = stage.source("source", i64::coder());
+    let zeros = stage.steps("zeros", &zeros(), &sizes);
+    stage.sink("sink", &zeros);
+    runner.read_output(false);
+    let bundle = runner.bundle(&stage).start();
+    // More than all that fits between worker and runner.
+    bundle.send("source", in_global_window([1i64 << 20; 40]).concat());
+    bundle.end_all();
+    // Progress is answered meanwhile.
+    bundle.expect_progress(|progress| progress.metrics.read_index("source") >= Some(2));
+    let before = bundle.progress().metrics.read_index("source");
+    assert!(before < Some(39), "{before:?}");
+    runner.read_output(true);
+    let outcome = bundle.wait();
+    assert_eq!(outcome.metrics.element_count("zeros.output"), Some(40));
+    assert!(outcome.bytes("sink").len() > 40 << 20);
+    runner.close();
+}
+
+#[test]
+fn input_of_bundles_that_have_ended_is_dropped() {
+    let runner = FakeRunner::start(registry());
+    let good = passing::<i64>("good");
+    let bad = doing("bad", Do::new(At::Setup, Deed::Fail));
+    let input = in_global_window([1i64]).concat();
+    let failed = runner.bundle(&bad).start();
+    let failed_id = failed.id().to_owned();
+    failed.wait().expect_error();
+    let ended = runner.bundle(&good).start();
+    let ended_id = ended.id().to_owned();
+    ended.end_all();
+    ended.wait().assert_ok();
+    for id in [&failed_id, &ended_id] {
+        runner.send_data(id, "source", input.clone(), false);
+        runner.send_data(id, "source", input.clone(), true);
+    }
+    succeeds(&runner, &good);
+    assert_eq!(runner.unfinished(), 0);
+    runner.close();
+}
+
+#[test]
+fn input_after_the_last_harms_nobody() {
+    let runner = FakeRunner::of(registry())
+        .budgets(ferrobeam::harness::Budgets {
+            inbound: 1 << 16,
+            outbound: 1 << 16,
+        })
+        .start();
+    let stage = doing("over", Do::wait(At::Finish, "after the last"));
+    let bundle = runner.bundle(&stage).start();
+    bundle.end_all();
+    Gate::named("after the last").expect(1);
+    // More than the worker keeps for a bundle, so that its reader has to wait with the last of it.
+    let much = vec![0u8; 40_000];
+    for _ in 0..3 {
+        bundle.send("source", much.clone());
+    }
+    Gate::named("after the last").open();
+    bundle.wait().assert_ok();
+    succeeds(&runner, &passing::<i64>("other"));
+    runner.close();
+}
