@@ -31,6 +31,17 @@ const IO_THREADS: usize = 2;
 pub(super) fn serve(app: App, options: Serve) -> Result<()> {
     app.catalogue.check()?;
     let listeners = listen::bind(&options.listen)?;
+    for listing in app
+        .catalogue
+        .listings()
+        .filter(|l| !l.is_found_by_default())
+    {
+        eprintln!(
+            "{}: Python's ExternalTransformProvider finds {} only if it is given a urn_pattern",
+            name(),
+            listing.identifier
+        );
+    }
     let mut artifacts = Artifacts::new();
     for (path, name) in &options.artifacts {
         artifacts.publish(path, name)?;

@@ -1,6 +1,7 @@
 //! From a checked descriptor to a tree of nodes: the only place where kinds of edges are looked at.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use super::activity::{Activity, PhaseTimes};
 use super::edge::{AnyLink, Edge, Form, SharedMaker, adapt, erase, ops, unbox};
 use super::flow::Opaque;
 use super::nodes::{CombinePlace, MapWindows, MergeWindows, ParDoPlace, SinkSpec};
-use super::plan::{Plan, PlanMetrics};
+use super::plan::{IdleSinks, Plan, PlanMetrics, from_panic};
 use super::registry::Registry;
 use super::side::with_framing;
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
@@ -50,7 +51,8 @@ pub struct LinkServices {
 /// Links a plan.
 ///
 /// # Errors
-/// A function that the registry lacks or that fails to set up, or types that do not fit together.
+/// A function that the registry lacks or that fails to set up, or types that do not fit together. A panic in user code
+/// is an error, too.
 pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -> Result<Plan> {
     let activity = Activity::default();
     let linker = Linker {
@@ -62,9 +64,12 @@ pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -
         metrics: MetricSet::default(),
         shared: HashMap::new(),
         sinks: sinks(&spec).map(|(index, _)| index).collect(),
+        fed: HashSet::new(),
         pages: Arc::new(TailPages(services.functions.state.clone())),
     };
-    linker.link().map_err(|error| match activity.now() {
+    let linked = catch_unwind(AssertUnwindSafe(|| linker.link()));
+    let linked = linked.unwrap_or_else(|payload| Err(from_panic(payload)));
+    linked.map_err(|error| match activity.now() {
         Some((node, _)) => error.at("transform", &spec.nodes[node].id),
         None => error,
     })
@@ -104,6 +109,8 @@ struct Linker<'a> {
     shared: HashMap<usize, (Box<dyn SharedMaker>, Form)>,
     /// Node indices.
     sinks: Vec<usize>,
+    /// Indices of the sinks that something feeds.
+    fed: HashSet<usize>,
     pages: Arc<dyn Pages>,
 }
 
@@ -130,9 +137,15 @@ impl Linker<'_> {
             times,
             sources: progress,
         };
+        let unfed = (0..self.sinks.len()).filter(|sink| !self.fed.contains(sink));
+        let idle = IdleSinks {
+            sinks: unfed.collect(),
+            outbox: self.services.outbox.clone(),
+        };
         Ok(Plan::new(
             self.spec.clone(),
             sources,
+            idle,
             self.activity,
             metrics,
         ))
@@ -151,6 +164,7 @@ impl Linker<'_> {
         let link = self.readers(collection, &form)?;
         let progress = SourceProgress::default();
         let spec = SourceSpec {
+            here: self.activity.here(node),
             value: port.value.clone(),
             headers: match &port.header {
                 HeaderSpec::Encoded(coding) => Headers::Encoded(coding.clone()),
@@ -226,6 +240,7 @@ impl Linker<'_> {
                     .iter()
                     .position(|sink| *sink == node)
                     .unwrap_or_default();
+                self.fed.insert(index);
                 let sink = SinkSpec {
                     index,
                     value: port.value.clone(),

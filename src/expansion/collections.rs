@@ -349,7 +349,7 @@ fn remedy(coder: &Coder, otherwise: &'static str) -> String {
         None => otherwise.into(),
         Some(urn) => format!(
             "{urn} is a coder that only the caller's SDK knows; declare the type of the elements there (in Python: \
-             .with_output_types)"
+             .with_output_types for plain values, beam.Row or beam.Select for rows)"
         ),
     }
 }

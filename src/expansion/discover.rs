@@ -6,7 +6,7 @@ use beam_proto::expansion::{DiscoverSchemaTransformResponse, SchemaTransformConf
 use beam_proto::pipeline;
 use prost::Message;
 
-use super::Catalogue;
+use super::{Catalogue, lint};
 use crate::element::Schema;
 use crate::error::{Error, Result};
 
@@ -23,6 +23,13 @@ pub struct Listing {
     pub inputs: Vec<&'static str>,
     /// The names of its outputs.
     pub outputs: Vec<&'static str>,
+}
+
+impl Listing {
+    /// Whether Python's `ExternalTransformProvider` and YAML find the transform without being told a pattern.
+    pub fn is_found_by_default(&self) -> bool {
+        lint::is_common(self.identifier)
+    }
 }
 
 /// All schema transforms. One whose schema cannot be sent is an error of the whole response, because clients remember

@@ -164,7 +164,7 @@ pub(super) fn identifier(identifier: &str) -> Result<(), String> {
     snake_case(name).map_err(|why| format!("has the name `{name}`, which {why}"))
 }
 
-/// Whether Python's `ExternalTransformProvider` finds the identifier without a pattern of its own.
+/// Whether the identifier has the form that every provider finds.
 pub(super) fn is_common(identifier: &str) -> bool {
     identifier.starts_with(COMMON_PREFIX)
 }

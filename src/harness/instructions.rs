@@ -209,6 +209,11 @@ impl Instructions {
             .count()
     }
 
+    /// How many bundles have not ended, whether they were announced or only have input.
+    pub(crate) fn live(&self) -> usize {
+        self.table().live.len()
+    }
+
     /// Lets the bundles that read from a data service have what came, and nothing more. Yields those that waited for
     /// their first input: they are to be run, and will connect again.
     pub(crate) fn cut_off(&self, endpoint: &str, why: &str) -> Vec<BundleRequest> {

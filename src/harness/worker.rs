@@ -1,6 +1,6 @@
 //! One worker: connects to a runner, serves it, and ends in good order.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -26,6 +26,9 @@ const PROVISION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long bundles that run may take to end when the worker is asked to.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long functions may take to be torn down at the end.
+const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The runner's promise that it knows short ids.
 const SHORT_IDS: &str = "beam:protocol:monitoring_info_short_ids:v1";
@@ -64,21 +67,49 @@ impl Default for Budgets {
     }
 }
 
-/// Runs a worker until its runner lets it go. Blocks this thread, which becomes the rim.
+/// Runs a worker until its runner lets it go, or until the process gets SIGTERM or SIGINT: then bundles that run come
+/// to their end first. Blocks this thread, which becomes the rim.
 ///
 /// # Errors
 /// The runner cannot be reached, or its control stream breaks. A stream that ends in good order is not an error.
 pub fn run(options: Options, registry: Arc<Registry>) -> Result<()> {
-    let (_stop, stopped) = watch::channel(false);
-    run_until(options, registry, stopped, |_| {})
+    let (stop, stopped) = watch::channel(false);
+    let end = End {
+        stopped,
+        on_signal: Some(stop),
+    };
+    run_until(options, registry, end, |_| {})
 }
 
-/// As [`run`], but ends early when told so. `connected` hears once whether the runner could be reached.
+/// What is left of a worker. It keeps nothing alive.
+pub(crate) struct Remains(Weak<Bundles>);
+
+impl Remains {
+    /// Whether all threads that work for the worker have ended, and all that they shared is free.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+
+    /// How many bundles have not ended, whether they were announced or only have input.
+    pub(crate) fn unfinished(&self) -> usize {
+        let bundles = self.0.upgrade();
+        bundles.map_or(0, |bundles| bundles.instructions().live())
+    }
+}
+
+/// What ends a worker besides its runner.
+pub(crate) struct End {
+    pub(crate) stopped: watch::Receiver<bool>,
+    /// Told when the process gets a signal to end, if the worker is to mind those.
+    pub(crate) on_signal: Option<watch::Sender<bool>>,
+}
+
+/// As [`run`], but ends as told. `connected` hears once whether the runner could be reached.
 pub(crate) fn run_until(
     options: Options,
     registry: Arc<Registry>,
-    stopped: watch::Receiver<bool>,
-    connected: impl FnOnce(Result<(), String>),
+    end: End,
+    connected: impl FnOnce(Result<Remains, String>),
 ) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -92,7 +123,7 @@ pub(crate) fn run_until(
         }
     };
     let rim = Rim::new(runtime.handle().clone());
-    let outcome = runtime.block_on(serve(options, registry, rim, stopped, connected));
+    let outcome = runtime.block_on(serve(options, registry, rim, end, connected));
     context::enter(None);
     // Bundles that do not end keep their threads; they must not keep the runtime.
     runtime.shutdown_background();
@@ -103,12 +134,15 @@ async fn serve(
     options: Options,
     registry: Arc<Registry>,
     rim: Rim,
-    stopped: watch::Receiver<bool>,
-    connected: impl FnOnce(Result<(), String>),
+    end: End,
+    connected: impl FnOnce(Result<Remains, String>),
 ) -> Result<()> {
+    if let Some(stop) = end.on_signal {
+        tokio::spawn(tell_at_signal(stop));
+    }
     let worker = match Worker::connect(options, registry, rim).await {
         Ok(worker) => {
-            connected(Ok(()));
+            connected(Ok(Remains(Arc::downgrade(&worker.bundles))));
             worker
         }
         Err(error) => {
@@ -116,7 +150,33 @@ async fn serve(
             return Err(error);
         }
     };
-    worker.serve(stopped).await
+    worker.serve(end.stopped).await
+}
+
+/// Tells of the first signal to end. A second one ends the process as it would without us.
+async fn tell_at_signal(stop: watch::Sender<bool>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (terminate, interrupt) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
+    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
+        tracing::warn!(
+            "signals cannot be caught; the worker will not drain when it is told to end"
+        );
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("told to end by a signal; bundles that run come to their end first");
+    let _ = stop.send(true);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    std::process::exit(143);
 }
 
 /// A worker that has reached its runner.
@@ -224,10 +284,16 @@ impl Worker {
                 .close("the control stream broke"),
         }
         self.moving.abort();
-        self.bundles.close();
+        let torn_down = self.bundles.close();
         self.bundles.answers.finish();
         self.bundles.data.finish();
         self.bundles.state.finish();
+        if tokio::time::timeout(TEARDOWN_TIMEOUT, torn_down)
+            .await
+            .is_err()
+        {
+            tracing::warn!("functions take long to be torn down and are left behind");
+        }
         self.log.finish();
         if let Some(logging) = self.logging {
             let _ = logging.await;

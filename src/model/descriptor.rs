@@ -272,6 +272,7 @@ impl<'a> Reader<'a> {
             }
             nodes.push(node);
         }
+        super::circles::refuse(&nodes, &collections)?;
         let state = self.descriptor.state_api_service_descriptor.as_ref();
         Ok(PlanSpec {
             id: self.descriptor.id.clone(),

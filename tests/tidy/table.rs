@@ -41,14 +41,17 @@ pub(crate) const ROWS: &[Row] = &[
     row("exec",      &["error", "element", "window", "dofn", "model"],              [NO,  NO,  NO]),
     row("pipeline",  &["error", "element", "window", "dofn", "model"],              [YES, NO,  YES]),
     row("harness",   &["error", "element", "window", "dofn", "model", "exec"],      [YES, YES, YES]),
+    row("submit",    &["error", "element", "window", "dofn", "model", "exec",
+                       "pipeline", "harness"],                                      [YES, YES, YES]),
     row("expansion", &["error", "element", "window", "dofn", "model", "pipeline",
                        "harness"],                                                  [YES, YES, YES]),
     row("testing",   &["error", "element", "window", "dofn", "model", "exec",
-                       "pipeline", "harness", "expansion"],                         [YES, YES, YES]),
+                       "pipeline", "harness", "submit", "expansion"],               [YES, YES, YES]),
     row("cli",       &["error", "element", "window", "dofn", "model", "exec",
-                       "pipeline", "harness", "expansion", "testing"],              [YES, YES, YES]),
+                       "pipeline", "harness", "submit", "expansion", "testing"],    [YES, YES, YES]),
     row("bin",       &["error", "element", "window", "dofn", "model", "exec",
-                       "pipeline", "harness", "expansion", "testing", "cli"],       [NO,  YES, YES]),
+                       "pipeline", "harness", "submit", "expansion", "testing",
+                       "cli"],                                                      [NO,  YES, YES]),
 ];
 
 /// The table as `ARCHITECTURE.md` prints it.
