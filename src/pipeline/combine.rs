@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use beam_proto::pipeline::{CombinePayload, FunctionSpec, PTransform};
-use beam_proto::urns::transforms::{COMBINE_GROUPED_VALUES, COMBINE_PER_KEY};
+use beam_proto::pipeline::{CombinePayload, FunctionSpec, PTransform, Trigger, trigger};
+use beam_proto::urns::transforms::{
+    COMBINE_PER_KEY, COMBINE_PER_KEY_CONVERT_TO_ACCUMULATORS, COMBINE_PER_KEY_EXTRACT_OUTPUTS,
+    COMBINE_PER_KEY_MERGE_ACCUMULATORS, COMBINE_PER_KEY_PRECOMBINE,
+};
 use bytes::Bytes;
 use prost::Message;
 
@@ -115,15 +118,12 @@ where
     C: CombineFn + Named,
 {
     let outcome = payload(pipeline, combine).and_then(|payload| {
-        let spec = |urn: &str| FunctionSpec {
-            urn: urn.into(),
+        let spec = FunctionSpec {
+            urn: COMBINE_PER_KEY.into(),
             payload: payload.clone(),
         };
-        pipeline.composite(label, spec(COMBINE_PER_KEY), |pipeline| {
-            pipeline.graph(|graph| {
-                let grouped = place_grouping(graph, "GroupByKey", input)?;
-                place_combine::<C>(graph, spec(COMBINE_GROUPED_VALUES), input, &grouped)
-            })
+        pipeline.composite(label, spec, |pipeline| {
+            pipeline.graph(|graph| place_stages::<C>(graph, payload, input))
         })
     });
     outcome.unwrap_or_else(|error| {
@@ -142,37 +142,78 @@ fn payload<C: CombineFn + Named>(pipeline: &Pipeline, combine: &C) -> Result<Byt
     Ok(Bytes::from(payload.encode_to_vec()))
 }
 
-fn place_combine<C>(
-    graph: &mut Graph,
-    spec: FunctionSpec,
-    input: &str,
-    grouped: &str,
-) -> Result<String>
+/// Places the parts of a combine and yields its output.
+///
+/// They are the stages that runners who know combines make of it themselves: those who do not combine before they group
+/// as well. The form with `combine_grouped_values` would be shorter, but Java's runners do not know that transform.
+fn place_stages<C>(graph: &mut Graph, payload: Bytes, input: &str) -> Result<String>
 where
     C: CombineFn + Named,
 {
-    let placement = graph.begin("Combine", C::NAME);
-    let at = |error: Error| error.at("transform", &placement.name);
-    let like = graph.like(input).map_err(at)?;
-    let coder = graph.components.resolve_coder(&like.coder_id).map_err(at)?;
-    let (key, value) = group::pair(&coder).map_err(at)?;
+    let coder_id = graph.components.collection(input)?.coder_id.clone();
+    let coder = graph.components.resolve_coder(&coder_id)?;
+    let (_, value) = group::pair(&coder)?;
     let takes = C::In::coder();
     if Transcoder::between(value, &takes).is_err() {
-        return Err(at(Error::config(format!(
+        return Err(Error::config(format!(
             "{} combines values of {takes}, but these are encoded as {value}; convert them first",
             C::NAME
-        ))));
+        )));
     }
+    let strategy = graph.components.windowing_of_collection(input)?;
+    let (label, urn) = if fires_once(strategy.trigger.as_ref()) {
+        ("Precombine", COMBINE_PER_KEY_PRECOMBINE)
+    } else {
+        // A trigger may count what comes in.
+        ("Convert", COMBINE_PER_KEY_CONVERT_TO_ACCUMULATORS)
+    };
+    let stage = |graph: &mut Graph, label: &str, urn: &str, input: &str, value: Coder| {
+        let spec = FunctionSpec {
+            urn: urn.into(),
+            payload: payload.clone(),
+        };
+        place_stage(graph, label, C::NAME, spec, input, value)
+    };
+    let parts = stage(graph, label, urn, input, C::Acc::coder())?;
+    let grouped = place_grouping(graph, "GroupByKey", &parts)?;
+    let urn = COMBINE_PER_KEY_MERGE_ACCUMULATORS;
+    let merged = stage(graph, "Merge", urn, &grouped, C::Acc::coder())?;
+    let urn = COMBINE_PER_KEY_EXTRACT_OUTPUTS;
+    stage(graph, "Extract", urn, &merged, C::Out::coder())
+}
+
+/// Whether a group fires when all of its elements have come, or each for itself.
+fn fires_once(trigger: Option<&Trigger>) -> bool {
+    use trigger::Trigger::{Always, Default, Never};
+    let trigger = trigger.and_then(|trigger| trigger.trigger.as_ref());
+    matches!(trigger, None | Some(Default(_) | Always(_) | Never(_)))
+}
+
+/// Places a stage that turns the values of pairs into some of the coder `value`.
+fn place_stage(
+    graph: &mut Graph,
+    label: &str,
+    name: &str,
+    spec: FunctionSpec,
+    input: &str,
+    value: Coder,
+) -> Result<String> {
+    let placement = graph.begin(label, name);
+    let like = graph.like(input)?;
     let components = &mut graph.components;
-    let key_id = components.coder_parts(&like.coder_id).map_err(at)?[0].clone();
-    let result = C::Out::coder();
-    let result_id = components.coder(&result);
-    let pair = Coder::kv(key.clone(), result);
-    let coder_id = components.coder_of(&pair, vec![key_id, result_id]);
+    let coder = components.resolve_coder(&like.coder_id)?;
+    let (key, _) = group::pair(&coder)?;
+    let value_id = components.coder(&value);
+    let [key_id, ..] = components.coder_parts(&like.coder_id)? else {
+        return Err(Error::config("grouping needs pairs"));
+    };
+    let key_id = key_id.clone();
+    let pair = Coder::kv(key.clone(), value);
+    let coder_id = components.coder_of(&pair, vec![key_id, value_id]);
     let output = graph.output(&placement, OUTPUT, Like { coder_id, ..like });
     let transform = PTransform {
         spec: Some(spec),
-        inputs: BTreeMap::from([(INPUT.into(), grouped.into())]),
+        inputs: BTreeMap::from([(INPUT.into(), input.into())]),
         outputs: BTreeMap::from([(OUTPUT.into(), output.clone())]),
         environment_id: graph.components.environment_id().into(),
         ..PTransform::default()

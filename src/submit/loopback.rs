@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use beam_proto::fnexec::beam_fn_external_worker_pool_server::BeamFnExternalWorkerPoolServer;
 use beam_proto::pipeline::{CombinePayload, FunctionSpec, ParDoPayload, Pipeline};
 use beam_proto::urns::transforms::{COMBINE_PER_KEY, PAR_DO};
 use prost::Message;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 
 use crate::dofn::FunctionPayload;
@@ -17,11 +18,15 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exec::Registry;
 use crate::harness::pool::Pool;
 
+/// How long the pool may go on answering what it was asked before it was stopped: some runners do not survive a pool
+/// that goes away while it starts a worker.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
 /// A worker pool on a loopback address, served by a thread of its own.
 pub(super) struct Loopback {
     endpoint: String,
     pool: Pool,
-    stop: Option<oneshot::Sender<()>>,
+    stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -42,21 +47,25 @@ impl Loopback {
             .map_err(cannot)?;
         let endpoint = listener.local_addr().map_err(cannot)?.to_string();
         let pool = Pool::new(registry);
-        let (stop, stopped) = oneshot::channel();
+        let (stop, stopped) = watch::channel(false);
         let service = BeamFnExternalWorkerPoolServer::new(pool.clone());
         let thread = std::thread::Builder::new()
             .name("worker pool".into())
             .spawn(move || {
+                let incoming = TcpListenerStream::new(listener);
                 let serve = tonic::transport::Server::builder()
                     .add_service(service)
-                    .serve_with_incoming(TcpListenerStream::new(listener));
-                // Runners leave their connections open, so there is no use in waiting for these to close.
+                    .serve_with_incoming_shutdown(incoming, until(stopped.clone()));
+                let limit = async {
+                    until(stopped).await;
+                    tokio::time::sleep(LAST_ANSWERS).await;
+                };
                 runtime.block_on(async {
                     tokio::select! {
                         outcome = serve => if let Err(error) = outcome {
                             tracing::warn!("the worker pool ended: {error}");
                         },
-                        _ = stopped => {}
+                        () = limit => {}
                     }
                 });
             })
@@ -64,7 +73,7 @@ impl Loopback {
         Ok(Loopback {
             endpoint,
             pool,
-            stop: Some(stop),
+            stop,
             thread: Some(thread),
         })
     }
@@ -78,12 +87,19 @@ impl Loopback {
 impl Drop for Loopback {
     fn drop(&mut self) {
         self.pool.stop();
-        drop(self.stop.take());
+        // Without a receiver there is nothing to stop.
+        let _ = self.stop.send(true);
         if let Some(thread) = self.thread.take() {
             // A panic there was reported there.
             let _ = thread.join();
         }
     }
+}
+
+/// Waits until it is time to stop.
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // A sender that is gone stops as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// Refuses a pipeline with a function that the workers of this process would not find.

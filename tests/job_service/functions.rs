@@ -1,5 +1,8 @@
 //! Functions of the tests.
 
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
+
 use ferrobeam::Row;
 use ferrobeam::dofn::{Step, Steps, steps};
 use ferrobeam::exec::Registry;
@@ -14,6 +17,7 @@ pub(crate) fn registry() -> Registry {
         .add::<Stamp>()
         .add::<Price>()
         .add::<Fail>()
+        .add::<Block>()
         .add::<WithWindow>()
         .add_steps(show)
         .add_steps(show_pair)
@@ -139,6 +143,59 @@ pub(crate) struct Item {
 
 pub(crate) fn show_item() -> Steps<Item, impl Step<Item, Out = String>> {
     steps("test.show_item/v1").map(|item: Item| format!("{} x {}", item.count, item.name))
+}
+
+/// How far [`Block`] is.
+#[derive(PartialEq)]
+enum Blocked {
+    NotYet,
+    Now,
+    Released,
+}
+
+static BLOCKED: (Mutex<Blocked>, Condvar) = (Mutex::new(Blocked::NotYet), Condvar::new());
+
+fn set(blocked: Blocked) {
+    *BLOCKED.0.lock().unwrap() = blocked;
+    BLOCKED.1.notify_all();
+}
+
+/// Waits until `enough`, for at most a minute.
+fn wait(enough: impl Fn(&Blocked) -> bool) {
+    let blocked = BLOCKED.0.lock().unwrap();
+    let limit = Duration::from_secs(60);
+    let (_blocked, waited) = BLOCKED
+        .1
+        .wait_timeout_while(blocked, limit, |blocked| !enough(blocked))
+        .unwrap();
+    assert!(!waited.timed_out());
+}
+
+/// Waits until [`Block`] has an element.
+pub(crate) fn wait_for_block() {
+    wait(|blocked| *blocked == Blocked::Now);
+}
+
+/// Lets [`Block`] go on.
+pub(crate) fn release() {
+    set(Blocked::Released);
+}
+
+/// Keeps an element until it is [released](release).
+#[derive(Serialize, Deserialize, DoFn)]
+#[beam(name = "test.Block/v1")]
+pub(crate) struct Block;
+
+impl DoFn for Block {
+    type In = i64;
+    type Io = Out<i64>;
+
+    fn process(&mut self, n: i64, cx: &mut Cx<'_>, out: &mut Out<i64>) -> Result {
+        set(Blocked::Now);
+        wait(|blocked| *blocked == Blocked::Released);
+        out.emit(cx, n);
+        Ok(())
+    }
 }
 
 /// Fails.

@@ -7,7 +7,7 @@ use ferrobeam::exec::Registry;
 use ferrobeam::pipeline::{Pipeline, PipelineOptions};
 use ferrobeam::submit::JobState;
 
-use crate::functions::{Fail, registry, show};
+use crate::functions::{Block, Fail, registry, release, show, wait_for_block};
 use crate::{LIMIT, options};
 
 #[test]
@@ -71,4 +71,15 @@ fn waiting_has_an_end() {
     let state = job.wait(Some(Duration::ZERO)).unwrap();
     assert!([JobState::Starting, JobState::Running, JobState::Done].contains(&state));
     assert_eq!(job.wait(Some(LIMIT)).unwrap(), JobState::Done);
+}
+
+#[test]
+fn a_job_can_be_cancelled() {
+    let pipeline = Pipeline::new();
+    pipeline.create("Numbers", [1i64]).par_do("Block", Block);
+    let mut job = pipeline.run(&options(), &Arc::new(registry())).unwrap();
+    wait_for_block();
+    job.cancel().unwrap();
+    release();
+    assert_eq!(job.wait(Some(LIMIT)).unwrap(), JobState::Cancelled);
 }

@@ -24,9 +24,11 @@ fn a_small_pipeline_is_what_it_always_was() {
             "fb_t_2 Words/Impulse beam:transform:impulse:v1 [] [output=fb_pc_6] [] ",
             "fb_t_8 Words/Values beam:transform:pardo:v1 [input=fb_pc_6] [output=fb_pc_9] [] fb_env_0",
             "fb_t_10 Ones beam:transform:pardo:v1 [input=fb_pc_9] [output=fb_pc_13] [] fb_env_0",
-            "fb_t_14 Count beam:transform:combine_per_key:v1 [input=fb_pc_13] [output=fb_pc_20] [fb_t_15,fb_t_19] fb_env_0",
-            "fb_t_15 Count/GroupByKey beam:transform:group_by_key:v1 [input=fb_pc_13] [output=fb_pc_18] [] ",
-            "fb_t_19 Count/Combine beam:transform:combine_grouped_values:v1 [input=fb_pc_18] [output=fb_pc_20] [] fb_env_0",
+            "fb_t_14 Count beam:transform:combine_per_key:v1 [input=fb_pc_13] [output=fb_pc_24] [fb_t_15,fb_t_17,fb_t_21,fb_t_23] fb_env_0",
+            "fb_t_15 Count/Precombine beam:transform:combine_per_key_precombine:v1 [input=fb_pc_13] [output=fb_pc_16] [] fb_env_0",
+            "fb_t_17 Count/GroupByKey beam:transform:group_by_key:v1 [input=fb_pc_16] [output=fb_pc_20] [] ",
+            "fb_t_21 Count/Merge beam:transform:combine_per_key_merge_accumulators:v1 [input=fb_pc_20] [output=fb_pc_22] [] fb_env_0",
+            "fb_t_23 Count/Extract beam:transform:combine_per_key_extract_outputs:v1 [input=fb_pc_22] [output=fb_pc_24] [] fb_env_0",
         ]
     );
     assert_eq!(
@@ -34,8 +36,8 @@ fn a_small_pipeline_is_what_it_always_was() {
         [
             "fb_c_11 beam:coder:varint:v1 ",
             "fb_c_12 beam:coder:kv:v1 fb_c_7,fb_c_11",
-            "fb_c_16 beam:coder:iterable:v1 fb_c_11",
-            "fb_c_17 beam:coder:kv:v1 fb_c_7,fb_c_16",
+            "fb_c_18 beam:coder:iterable:v1 fb_c_11",
+            "fb_c_19 beam:coder:kv:v1 fb_c_7,fb_c_18",
             "fb_c_3 beam:coder:bytes:v1 ",
             "fb_c_4 beam:coder:global_window:v1 ",
             "fb_c_7 beam:coder:string_utf8:v1 ",
@@ -80,13 +82,15 @@ fn functions_travel_by_name_and_configuration() {
 }
 
 #[test]
-fn combiners_are_named_in_both_forms_of_the_transform() {
+fn combiners_are_named_in_each_stage() {
     let pipeline = Pipeline::new();
     let pairs = pipeline.create("Pairs", [Kv("a".to_owned(), 1)]);
     pairs.combine_per_key("Sum", Sum::<i64>::new());
     let built = built(&pipeline);
-    let payload = |name| transform(&built, name).spec.clone().unwrap().payload;
-    assert_eq!(payload("Sum"), payload("Sum/Combine"));
+    let payload = |name: &str| transform(&built, name).spec.clone().unwrap().payload;
+    for stage in ["Precombine", "Merge", "Extract"] {
+        assert_eq!(payload("Sum"), payload(&format!("Sum/{stage}")));
+    }
     let combine = CombinePayload::decode(payload("Sum")).unwrap();
     let accumulator = &built.components.coders[&combine.accumulator_coder_id];
     assert_eq!(

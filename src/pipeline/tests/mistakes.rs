@@ -69,7 +69,7 @@ fn combiners_take_values_of_their_type() {
     assert_eq!(
         refused(&pipeline),
         "ferrobeam.Sum.i64/v1 combines values of varint, but these are encoded as string_utf8; convert them first \
-         (transform \"Sum/Combine\")"
+         (transform \"Sum\")"
     );
 }
 

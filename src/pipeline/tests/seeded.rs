@@ -153,10 +153,31 @@ fn foreign_keys_can_be_combined_by() {
     let words = part.collection("pairs").unwrap();
     words.combine_values_per_key("Sum", Sum::<i64>::new());
     let error = refused(&part);
-    assert!(error.contains("Label/Sum/Combine"), "{error}");
+    assert!(error.contains("encoded as string_utf8"), "{error}");
     let counted = words.combine_values_per_key("Count", crate::dofn::Count::<Raw>::new());
     let coder = counted.coder().unwrap().to_string();
     assert_eq!(coder, "kv<pickled_python, varint>");
+}
+
+#[test]
+fn triggers_may_count_what_is_combined() {
+    let mut seed = seed();
+    let counts = trigger::Trigger::ElementCount(trigger::ElementCount { element_count: 2 });
+    for strategy in seed.windowing_strategies.values_mut() {
+        strategy.trigger = Some(Trigger {
+            trigger: Some(counts.clone()),
+        });
+    }
+    let part = Pipeline::within("ns", "", seed);
+    part.collection("pairs")
+        .unwrap()
+        .combine_values_per_key("Count", crate::dofn::Count::<Raw>::new());
+    let built = built(&part);
+    let convert = transform(&built, "Count/Convert").spec.clone().unwrap().urn;
+    assert_eq!(
+        convert,
+        "beam:transform:combine_per_key_convert_to_accumulators:v1"
+    );
 }
 
 #[test]
