@@ -201,7 +201,10 @@ mod tests {
             }))
             .await
             .expect("published");
-        assert_eq!(&resolved.into_inner().replacements, std::slice::from_ref(artifact));
+        assert_eq!(
+            &resolved.into_inner().replacements,
+            std::slice::from_ref(artifact)
+        );
         let fetched = fetch(&artifacts, artifact.clone())
             .await
             .expect("published");
