@@ -18,7 +18,8 @@ pub enum SideAccess {
     Multimap,
 }
 
-/// A way to look at a collection: [`Single`], [`List`], [`Map`] or [`MultiMap`].
+/// A way to look at a collection: [`Single`](super::Single), [`List`](super::List), [`MapView`](super::MapView) or
+/// [`MultiMap`](super::MultiMap).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a view of a side input",
     label = "not a view",

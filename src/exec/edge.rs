@@ -64,8 +64,8 @@ pub(crate) trait FlowOps: Send + Sync {
     fn assign(&self, window_fn: WindowFn, meter: Meter, link: AnyLink) -> Result<AnyLink>;
     /// Bytes of `wire` into items for `link`.
     fn decoding(&self, wire: &Coder, link: AnyLink) -> Result<FlowLink<Opaque>>;
-    /// Items of `own` into bytes of that coder.
-    fn encoding(&self, own: &Coder, link: FlowLink<Opaque>) -> Result<AnyLink>;
+    /// Items of `own` into bytes of `wire`.
+    fn encoding(&self, own: &Coder, wire: &Coder, link: FlowLink<Opaque>) -> Result<AnyLink>;
     /// A link for pairs of this type that takes their keys apart, if `edge` wants that.
     fn split(&self, edge: Edge) -> std::result::Result<AnyLink, Edge>;
     /// A link for values under keys of `key` that puts pairs of this type together, if `from` is their flow.
@@ -226,8 +226,8 @@ impl<F: Flow + Convert> FlowOps for OpsOf<F> {
         Ok(Box::new(Decode::<F>::new(wire, unbox::<F>(link)?)?))
     }
 
-    fn encoding(&self, own: &Coder, link: FlowLink<Opaque>) -> Result<AnyLink> {
-        Ok(erase::<F>(Box::new(Encode::<F>::new(own, link)?)))
+    fn encoding(&self, own: &Coder, wire: &Coder, link: FlowLink<Opaque>) -> Result<AnyLink> {
+        Ok(erase::<F>(Box::new(Encode::<F>::new(own, wire, link)?)))
     }
 
     fn split(&self, edge: Edge) -> std::result::Result<AnyLink, Edge> {
@@ -296,6 +296,11 @@ pub(crate) fn adapt(from: &Form, edge: Edge) -> Result<AnyLink> {
             .at("emitted", from.ops.name())
             .at("taken", form.ops.name())
     };
+    if form.ops.id() == flow_id::<Opaque>() {
+        let link = unbox::<Opaque>(link)?;
+        let encoding = from.ops.encoding(&from.coder, &form.coder, link);
+        return encoding.map_err(wrong);
+    }
     let opaque = form.ops.decoding(&from.coder, link).map_err(wrong)?;
-    from.ops.encoding(&from.coder, opaque)
+    from.ops.encoding(&from.coder, &from.coder, opaque)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::activity::{Activity, PhaseTimes};
-use super::link::Outbox;
+use super::link::{Outbox, sources};
 use super::source::{Source, SourceProgress};
 use crate::dofn::{Meter, MetricSet};
 use crate::error::{Error, ErrorKind, Result};
@@ -29,7 +29,7 @@ pub struct PlanMetrics {
     pub collections: Vec<Meter>,
     /// By node.
     pub times: Vec<PhaseTimes>,
-    /// By source, in the order of [`Plan::sources`].
+    /// By source, in the order of the plan's source transforms.
     pub sources: Vec<SourceProgress>,
 }
 
@@ -128,7 +128,10 @@ impl Plan {
                 continue;
             };
             if !*is_open {
-                return Err(Error::transport("the runner sent input after its end"));
+                let node = sources(&self.spec).nth(source);
+                let id = node.map(|(node, _)| self.spec.nodes[node].id.as_str());
+                return Err(Error::transport("the runner sent input after its end")
+                    .at("transform", id.unwrap_or_default()));
             }
             if !chunk.is_empty() {
                 self.sources[source].feed(chunk)?;
@@ -146,7 +149,7 @@ impl Plan {
 }
 
 /// The error of a panic. Encoding unwinds with an [`Error`] of its own.
-pub(super) fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Error {
+pub(crate) fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Error {
     let payload = match payload.downcast::<Error>() {
         Ok(error) => return *error,
         Err(payload) => payload,

@@ -1,11 +1,13 @@
 //! Bundle threads, and the plans that they run.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use beam_proto::fnexec::{ProcessBundleDescriptor, ProcessBundleRequest};
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::context::{self, BundleContext, LogContext};
 use super::inbox::Inbox;
@@ -22,7 +24,7 @@ use super::wire::logging::LogQueue;
 use super::wire::state::StateClients;
 use crate::dofn::{Clock, Services};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::exec::{Inbound, LinkServices, Plan, Registry, link};
+use crate::exec::{Inbound, LinkServices, Plan, Registry, from_panic, link};
 use crate::model::descriptor::{NodeKind, PlanSpec};
 
 /// A plan that was not used for this long is dropped, and its functions are torn down.
@@ -120,11 +122,26 @@ impl Bundles {
         let _ = self.answers.push(response::failed(instruction, refused));
     }
 
-    /// Ends all threads once they have nothing to do, and drops all idle plans.
-    pub(crate) fn close(&self) {
+    /// Ends all threads once they have nothing to do, and drops all idle plans on a thread of their own. Yields when
+    /// that is done.
+    pub(crate) fn close(&self) -> oneshot::Receiver<()> {
         self.jobs.close();
         let idle = std::mem::take(&mut self.plans().idle);
-        drop(idle);
+        let (done, waiting) = oneshot::channel();
+        let log = self.log.clone();
+        let thread = std::thread::Builder::new().name("teardown".into());
+        let thread = thread.spawn(move || {
+            context::enter(Some(LogContext {
+                queue: log,
+                bundle: None,
+            }));
+            idle.into_iter().for_each(drop_quietly);
+            let _ = done.send(());
+        });
+        if let Err(error) = thread {
+            tracing::warn!("functions are not torn down, as no thread can be started: {error}");
+        }
+        waiting
     }
 
     /// Drops the plans that were idle for long. Tears functions down, so it is not for the rim.
@@ -135,7 +152,7 @@ impl Bundles {
             .partition::<Vec<_>, _>(|idle| idle.since.elapsed() < IDLE_PLAN);
         plans.idle = keep;
         drop(plans);
-        drop(drop_now);
+        drop_now.into_iter().for_each(drop_quietly);
     }
 
     /// The life of a bundle thread.
@@ -157,7 +174,8 @@ impl Bundles {
             instruction: instruction.clone(),
             plan: None,
         }));
-        let outcome = self.process(bundle);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.process(bundle)));
+        let outcome = outcome.unwrap_or_else(|payload| Err(from_panic(payload)));
         let answer = match outcome {
             Ok(answer) => answer,
             Err(error) => {
@@ -208,15 +226,22 @@ impl Bundles {
             inbox: &inbox,
             spec: &linked.facts.spec,
         };
-        linked.plan.run(&mut input)?;
-        linked.ports.finish()?;
+        let outcome = linked.plan.run(&mut input);
+        if let Err(error) = outcome.and_then(|()| linked.ports.finish()) {
+            drop_quietly(linked);
+            return Err(error);
+        }
         let metrics = linked.plan.metrics();
         let answer = response::processed(&instruction, &linked.facts, metrics, self.short_ids_only);
         self.instructions.end(&instruction, false);
-        self.plans().idle.push(Idle {
-            linked,
-            since: Instant::now(),
-        });
+        if self.jobs.is_closed() {
+            drop_quietly(linked);
+        } else {
+            self.plans().idle.push(Idle {
+                linked,
+                since: Instant::now(),
+            });
+        }
         Ok(answer)
     }
 
@@ -280,6 +305,11 @@ impl Bundles {
         *slot = Some(spec.clone());
         Ok(spec)
     }
+}
+
+/// Drops what holds user code, whose panics harm nobody here.
+fn drop_quietly<T>(value: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
 impl Plans {

@@ -189,6 +189,11 @@ impl Jobs {
         }
     }
 
+    /// Whether threads are to end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     /// Ends all threads once they have nothing to do.
     pub(crate) fn close(&self) {
         let mut state = self.state();

@@ -27,6 +27,9 @@ const PROVISION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long bundles that run may take to end when the worker is asked to.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long functions may take to be torn down at the end.
+const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The runner's promise that it knows short ids.
 const SHORT_IDS: &str = "beam:protocol:monitoring_info_short_ids:v1";
 
@@ -281,10 +284,16 @@ impl Worker {
                 .close("the control stream broke"),
         }
         self.moving.abort();
-        self.bundles.close();
+        let torn_down = self.bundles.close();
         self.bundles.answers.finish();
         self.bundles.data.finish();
         self.bundles.state.finish();
+        if tokio::time::timeout(TEARDOWN_TIMEOUT, torn_down)
+            .await
+            .is_err()
+        {
+            tracing::warn!("functions take long to be torn down and are left behind");
+        }
         self.log.finish();
         if let Some(logging) = self.logging {
             let _ = logging.await;

@@ -198,8 +198,8 @@ impl ComponentsBuilder {
         if coder.is(RAW_CODER) {
             return raw.map(str::to_owned).ok_or_else(|| {
                 Error::config(
-                    "the function emits encoded values, but takes none whose coder they could have; give it an input of \
-                     `Raw`",
+                    "values of `Raw` are emitted where no coder is known that they could have; take `Raw` values as input, \
+                     or emit values of their own type",
                 )
             });
         }

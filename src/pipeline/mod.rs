@@ -15,7 +15,7 @@
 //! let lines = pipeline.create("Lines", ["to be or not to be".to_owned()]);
 //! let counts = lines.steps("Words", words()).combine_per_key("Count", Sum::<i64>::new());
 //! let built = pipeline.build(&EnvironmentSpec::external("localhost:50000").to_proto())?;
-//! assert_eq!(built.components.transforms.len(), 6);
+//! assert_eq!(built.roots.len(), 3);
 //! # let _ = counts;
 //! # Ok::<(), ferrobeam::Error>(())
 //! ```

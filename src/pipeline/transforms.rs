@@ -63,13 +63,15 @@ impl Pipeline {
         );
         let created = self.scope(label, |_| {
             let impulse = self.impulse("Impulse");
-            let outputs_are = self.graph(|graph| {
-                let coder_id = graph.components.coder(&T::coder());
-                OutputsAre {
-                    // A collection always has what is made like it.
-                    like: graph.like(&impulse.id).unwrap_or_default(),
-                    raw: Some(coder_id),
-                }
+            let outcome: Result<OutputsAre> = self.graph(|graph| {
+                Ok(OutputsAre {
+                    like: graph.like(&impulse.id)?,
+                    raw: Some(graph.components.coder_with(&T::coder(), None)?),
+                })
+            });
+            let outputs_are = outcome.unwrap_or_else(|error| {
+                self.fail(error.at("transform", label));
+                OutputsAre::default()
             });
             let place = |label: &str, function| {
                 impulse.par_do_into(label, &function, (), outputs_are.clone())
@@ -93,7 +95,11 @@ impl Pipeline {
         inputs: impl IntoIterator<Item = PCollection<T>>,
     ) -> PCollection<T> {
         let inputs: Vec<_> = inputs.into_iter().collect();
-        let outcome = self.place_flatten(label, &inputs);
+        let Some(first) = inputs.first() else {
+            // Not all runners know what to do with a flatten that has no input.
+            return self.create(label, []);
+        };
+        let outcome = self.place_flatten(label, first, &inputs);
         let id = outcome.unwrap_or_else(|error| {
             self.fail(error.at("transform", label));
             String::new()
@@ -101,7 +107,12 @@ impl Pipeline {
         self.handle(id)
     }
 
-    fn place_flatten<T: Element>(&self, label: &str, inputs: &[PCollection<T>]) -> Result<String> {
+    fn place_flatten<T>(
+        &self,
+        label: &str,
+        first: &PCollection<T>,
+        inputs: &[PCollection<T>],
+    ) -> Result<String> {
         if inputs.iter().any(|input| !self.is(&input.pipeline)) {
             return Err(Error::config(
                 "the collections to flatten are in different pipelines",
@@ -109,16 +120,9 @@ impl Pipeline {
         }
         self.graph(|graph| {
             let placement = graph.begin(label, FLATTEN);
-            let mut like = match inputs.first() {
-                Some(first) => graph.like(&first.id)?,
-                None => Like {
-                    coder_id: graph.components.coder(&T::coder()),
-                    is_bounded: proto::is_bounded::Enum::Bounded as i32,
-                    windowing_strategy_id: graph.components.windowing(&WindowFn::Global),
-                },
-            };
+            let mut like = graph.like(&first.id)?;
             for input in inputs {
-                check_alike(graph, &inputs[0].id, &input.id)?;
+                check_alike(graph, &first.id, &input.id)?;
                 if graph.like(&input.id)?.is_bounded == proto::is_bounded::Enum::Unbounded as i32 {
                     like.is_bounded = proto::is_bounded::Enum::Unbounded as i32;
                 }

@@ -113,7 +113,7 @@ fn input_may_come_before_its_bundle() {
     runner.close();
 }
 
-fn process(stage: &str) -> Request {
+pub(crate) fn process(stage: &str) -> Request {
     Request::ProcessBundle(ProcessBundleRequest {
         process_bundle_descriptor_id: stage.into(),
         ..ProcessBundleRequest::default()

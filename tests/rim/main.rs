@@ -2,4 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod basics;
+mod child;
+mod errors;
+mod shutdown;
 mod support;

@@ -37,11 +37,6 @@ impl Gate {
         self.0.1.notify_all();
     }
 
-    /// Stops those that come from now on.
-    pub(crate) fn shut(&self) {
-        *self.0.0.lock().unwrap() = Passage::default();
-    }
-
     fn wait_until(&self, done: impl Fn(&Passage) -> bool) -> bool {
         let (passage, changed) = &*self.0;
         let passage = passage.lock().unwrap();
@@ -97,6 +92,8 @@ pub(crate) enum Deed {
     PanicAny,
     /// Panics with a value that panics again when it is dropped.
     PanicBadly,
+    /// Panics, and again while that unwinds: nothing can save the process.
+    PanicTwice,
     /// Asks nothing for something.
     Unwrap,
     /// Adds beyond the greatest number.
@@ -115,11 +112,18 @@ pub(crate) enum Deed {
 pub(crate) struct Do {
     pub(crate) at: At,
     pub(crate) what: Deed,
+    /// Only the instance of a worker does what it is told.
+    #[serde(skip)]
+    is_set_up: bool,
 }
 
 impl Do {
     pub(crate) fn new(at: At, what: Deed) -> Self {
-        Do { at, what }
+        Do {
+            at,
+            what,
+            is_set_up: false,
+        }
     }
 
     /// Waits at a gate.
@@ -128,7 +132,7 @@ impl Do {
     }
 
     fn now(&self, at: At) -> Result {
-        if at != self.at {
+        if at != self.at || !self.is_set_up {
             return Ok(());
         }
         match &self.what {
@@ -137,6 +141,10 @@ impl Do {
             Deed::Panic => panic!("told to panic"),
             Deed::PanicAny => std::panic::panic_any(42u8),
             Deed::PanicBadly => std::panic::panic_any(Grenade),
+            Deed::PanicTwice => {
+                let _grenade = Grenade;
+                panic!("told to panic twice");
+            }
             Deed::Unwrap => drop(None::<u8>.unwrap()),
             Deed::Overflow => {
                 let most = std::hint::black_box(i32::MAX);
@@ -166,6 +174,7 @@ impl DoFn for Do {
     type Io = Out<i64>;
 
     fn setup(&mut self) -> Result {
+        self.is_set_up = true;
         self.now(At::Setup)
     }
 
@@ -173,7 +182,7 @@ impl DoFn for Do {
         self.now(At::Start)
     }
 
-    fn process(&mut self, n: i64, cx: &mut Cx, out: &mut Out<i64>) -> Result {
+    fn process(&mut self, n: i64, cx: &mut Cx<'_>, out: &mut Out<i64>) -> Result {
         self.now(At::Elements)?;
         self.now(At::Element(n))?;
         out.emit(cx, n);
@@ -200,6 +209,31 @@ impl Drop for Do {
     }
 }
 
+/// Adds the sum of a side input to each number.
+#[derive(Serialize, Deserialize, DoFn)]
+#[beam(name = "rim.Look/v1")]
+pub(crate) struct Look;
+
+#[derive(Ports)]
+pub(crate) struct LookIo {
+    out: Out<i64>,
+    side: Side<List<i64>>,
+}
+
+impl DoFn for Look {
+    type In = i64;
+    type Io = LookIo;
+
+    fn process(&mut self, n: i64, cx: &mut Cx<'_>, io: &mut LookIo) -> Result {
+        let mut sum = n;
+        for value in &io.side.values()? {
+            sum += value?;
+        }
+        io.out.emit(cx, sum);
+        Ok(())
+    }
+}
+
 pub(crate) fn doubled() -> Steps<i64, impl Step<i64, Out = i64>> {
     steps("rim.double/v1").map(|n: i64| n * 2)
 }
@@ -209,10 +243,19 @@ pub(crate) fn echo() -> Steps<String, impl Step<String, Out = String>> {
     steps("rim.echo/v1").map(|text: String| text)
 }
 
+pub(crate) fn swapped() -> Steps<Kv<i64, i64>, impl Step<Kv<i64, i64>, Out = Kv<i64, i64>>> {
+    steps("rim.swap/v1").map(|Kv(a, b)| Kv(b, a))
+}
+
 /// All functions of the tests.
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
-    registry.add::<Do>().add_steps(doubled).add_steps(echo);
+    registry
+        .add::<Do>()
+        .add::<Look>()
+        .add_steps(doubled)
+        .add_steps(echo)
+        .add_steps(swapped);
     registry
 }
 

@@ -193,5 +193,9 @@ fn encoded_values_need_a_coder() {
         .create("Numbers", [1i64])
         .par_do("Raw", FromNothing);
     let error = refused(&pipeline);
-    assert!(error.contains("give it an input of `Raw`"), "{error}");
+    assert!(error.contains("where no coder is known"), "{error}");
+    assert!(
+        error.contains("output \"output\", transform \"Raw\""),
+        "{error}"
+    );
 }
