@@ -90,13 +90,12 @@ pub fn run(app: App) -> ExitCode {
 
 fn execute(app: App, command: Command) -> Result<()> {
     app.registry.check()?;
+    // Roles that do more than print have workers in this process, whose runners want to hear of them.
+    harness::install_logging();
     match command {
         Command::Serve(options) => serve::serve(app, options),
         Command::Pool(listen) => serve::pool(app, &listen),
-        Command::Worker(options) => {
-            harness::install_logging();
-            worker::run(options.into(), Arc::new(app.registry))
-        }
+        Command::Worker(options) => worker::run(options.into(), Arc::new(app.registry)),
         Command::List => print(&describe::list(&app.catalogue)),
         Command::Describe(format, address) => {
             app.catalogue.check()?;

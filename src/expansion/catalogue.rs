@@ -253,7 +253,7 @@ fn check_schema_transform(
 ) -> Result<()> {
     let mistake = |what: &str, why: String| Error::config(format!("{what} {why}"));
     lint::identifier(identifier).map_err(|why| mistake("its identifier", why))?;
-    check_fields(config)?;
+    check_fields(config, lint::config_field)?;
     for (kind, all) in [("input", inputs), ("output", outputs)] {
         let tags = names(all, kind);
         for tag in &tags {
@@ -274,11 +274,10 @@ fn check_schema_transform(
     Ok(())
 }
 
-fn check_fields(config: &Schema) -> Result<()> {
+fn check_fields(config: &Schema, rule: fn(&str) -> Result<(), String>) -> Result<()> {
     for field in config.fields() {
         let name = &field.name;
-        lint::config_field(name)
-            .map_err(|why| Error::config(format!("config field `{name}` {why}")))?;
+        rule(name).map_err(|why| Error::config(format!("config field `{name}` {why}")))?;
         check_rows_within(&field.field_type)?;
     }
     Ok(())
@@ -287,7 +286,7 @@ fn check_fields(config: &Schema) -> Result<()> {
 /// Clients pass rows in a configuration as mappings, by the names of their fields.
 fn check_rows_within(field_type: &FieldType) -> Result<()> {
     match &field_type.kind {
-        Kind::Row(schema) => check_fields(schema),
+        Kind::Row(schema) => check_fields(schema, lint::nested_field),
         Kind::Array(element) | Kind::Iterable(element) => check_rows_within(element),
         Kind::Map(key, value) => {
             check_rows_within(key)?;

@@ -104,15 +104,20 @@ const RESERVED: &[&str] = &[
 /// The form that every provider of every client finds without further ado.
 const COMMON_PREFIX: &str = "beam:schematransform:org.apache.beam:";
 
-/// Why `name` cannot be a configuration field, and what to do.
+/// Why `name` cannot be a field of a configuration, and what to do.
 pub(super) fn config_field(name: &str) -> Result<(), String> {
+    if RESERVED.contains(&name) {
+        return Err("is an argument of Python's own wrappers; choose another name".into());
+    }
+    nested_field(name)
+}
+
+/// Why `name` cannot be a field of a row within a configuration, and what to do.
+pub(super) fn nested_field(name: &str) -> Result<(), String> {
     if KEYWORDS.contains(&name) {
         return Err(format!(
             "is a keyword of a client language; call it `{name}_`"
         ));
-    }
-    if RESERVED.contains(&name) {
-        return Err("is an argument of Python's own wrappers; choose another name".into());
     }
     snake_case(name)
 }
@@ -198,6 +203,7 @@ mod tests {
         for good in ["prefix", "from_", "times2", "a"] {
             assert_eq!(config_field(good), Ok(()), "{good}");
         }
+        assert_eq!(nested_field("identifier"), Ok(()));
         for (bad, why) in [
             ("from", "call it `from_`"),
             ("lambda", "keyword"),

@@ -6,5 +6,6 @@ mod config;
 mod discover;
 mod golden;
 mod outputs;
+mod service;
 mod text;
 mod transforms;
