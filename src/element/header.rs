@@ -126,6 +126,14 @@ impl WindowBytes {
         }
     }
 
+    /// The windows whose encodings stand one after the other in `bytes`.
+    pub fn of(count: u32, bytes: &[u8]) -> Self {
+        WindowBytes {
+            count,
+            bytes: SmallVec::from_slice(bytes),
+        }
+    }
+
     /// Adds one encoded window.
     pub fn push(&mut self, window: &[u8]) {
         self.count += 1;
@@ -187,6 +195,12 @@ impl WindowBytes {
         let count = u32::from_be_bytes(input.array::<4>()?);
         let before = input.rest();
         match coding {
+            // Windows of no bytes cost nothing on the wire, so their number must not be believed.
+            WindowCoding::Global if count > 1 => {
+                return Err(Error::decode(format!(
+                    "an element is in {count} global windows, but there is one only"
+                )));
+            }
             WindowCoding::Global => {}
             WindowCoding::Interval | WindowCoding::Other(_) => {
                 for _ in 0..count {
@@ -309,5 +323,6 @@ mod tests {
     fn a_window_count_that_lies_is_an_error() {
         let bytes = [0x80, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f];
         assert!(read(&bytes, &WindowCoding::Interval).is_err());
+        assert!(read(&bytes, &WindowCoding::Global).is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::iterable::Pages;
+use super::pages::Pages;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How deep values may nest in each other: rows in rows, iterables in iterables.
@@ -21,6 +21,8 @@ pub struct Input<'a> {
     chunk: Option<&'a Bytes>,
     pages: Option<&'a Arc<dyn Pages>>,
     depth: u16,
+    /// Nothing can follow: what is missing is not yet to come, but wrong.
+    is_whole: bool,
 }
 
 impl<'a> Input<'a> {
@@ -31,6 +33,7 @@ impl<'a> Input<'a> {
             chunk: None,
             pages: None,
             depth: 0,
+            is_whole: false,
         }
     }
 
@@ -41,6 +44,7 @@ impl<'a> Input<'a> {
             chunk: Some(chunk),
             pages: None,
             depth: 0,
+            is_whole: false,
         }
     }
 
@@ -51,13 +55,21 @@ impl<'a> Input<'a> {
         self
     }
 
-    /// A cursor over `bytes`, a part of this input, with its chunk, pages and depth.
+    /// Says that nothing can follow these bytes: a value that ends early is damaged, and no more input cures it.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.is_whole = true;
+        self
+    }
+
+    /// A cursor over `bytes`, a [whole](Input::whole) part of this input, with its chunk, pages and depth.
     pub fn part(&self, bytes: &'a [u8]) -> Input<'a> {
         Input {
             rest: bytes,
             chunk: self.chunk,
             pages: self.pages,
             depth: self.depth,
+            is_whole: true,
         }
     }
 
@@ -203,12 +215,21 @@ impl<'a> Input<'a> {
     #[cold]
     fn truncated(&self, wanted: usize) -> Error {
         Error::new(
-            ErrorKind::Truncated,
+            self.kind_of_end(),
             format!(
                 "the encoded value ends early: {wanted} more bytes are needed, {} are left",
                 self.rest.len()
             ),
         )
+    }
+
+    /// What it means that bytes are missing.
+    pub(super) fn kind_of_end(&self) -> ErrorKind {
+        if self.is_whole {
+            ErrorKind::Decode
+        } else {
+            ErrorKind::Truncated
+        }
     }
 
     #[cold]
@@ -217,7 +238,7 @@ impl<'a> Input<'a> {
         let kind = if length > i32::MAX as u64 {
             ErrorKind::Decode
         } else {
-            ErrorKind::Truncated
+            self.kind_of_end()
         };
         Error::new(
             kind,
@@ -294,6 +315,15 @@ mod tests {
                 .kind(),
             ErrorKind::Truncated
         );
+    }
+
+    #[test]
+    fn what_is_missing_in_a_part_will_not_come() {
+        let input = Input::new(&[1, 2, 3]);
+        let kind = |mut input: Input<'_>| input.take(4).expect_err("too few").kind();
+        assert_eq!(kind(input.part(&[2])), ErrorKind::Decode);
+        assert_eq!(kind(Input::new(&[2]).whole()), ErrorKind::Decode);
+        assert_eq!(kind(input), ErrorKind::Truncated);
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Framing {
                 } = pieces;
                 scratch.clear();
                 transcoder.convert(input, Nesting::Nested, scratch, Nesting::Nested)?;
-                let mut own = Input::new(scratch);
+                let mut own = Input::new(scratch).whole();
                 let tails = input.pages().and_then(|p| transcoder.tail_pages(p));
                 if let Some(pages) = tails.as_ref().or(input.pages()) {
                     own = own.with_pages(pages);

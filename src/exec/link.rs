@@ -1,6 +1,7 @@
 //! From a checked descriptor to a tree of nodes: the only place where kinds of edges are looked at.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,14 +10,15 @@ use super::activity::{Activity, PhaseTimes};
 use super::edge::{AnyLink, Edge, Form, SharedMaker, adapt, erase, ops, unbox};
 use super::flow::Opaque;
 use super::nodes::{CombinePlace, MapWindows, MergeWindows, ParDoPlace, SinkSpec};
-use super::plan::{Plan, PlanMetrics};
+use super::plan::{IdleSinks, Plan, PlanMetrics, from_panic};
 use super::registry::Registry;
+use super::side::with_framing;
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
 use crate::dofn::{
     Meter, MetricSet, OutSlot, Services, SideReader, StateKey, StatePort, Wiring, namespace,
 };
 use crate::element::coder::urn;
-use crate::element::{Coder, Layout, Page, Pages};
+use crate::element::{Coder, Layout, Page, Pages, RAW_CODER, plain};
 use crate::error::{Context, Error, Result};
 use crate::model::descriptor::{
     CollectionIndex, HeaderSpec, NodeKind, NodeSpec, PlanSpec, PortSpec, SideSpec, end_of_windows,
@@ -49,7 +51,8 @@ pub struct LinkServices {
 /// Links a plan.
 ///
 /// # Errors
-/// A function that the registry lacks or that fails to set up, or types that do not fit together.
+/// A function that the registry lacks or that fails to set up, or types that do not fit together. A panic in user code
+/// is an error, too.
 pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -> Result<Plan> {
     let activity = Activity::default();
     let linker = Linker {
@@ -61,9 +64,12 @@ pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -
         metrics: MetricSet::default(),
         shared: HashMap::new(),
         sinks: sinks(&spec).map(|(index, _)| index).collect(),
+        fed: HashSet::new(),
         pages: Arc::new(TailPages(services.functions.state.clone())),
     };
-    linker.link().map_err(|error| match activity.now() {
+    let linked = catch_unwind(AssertUnwindSafe(|| linker.link()));
+    let linked = linked.unwrap_or_else(|payload| Err(from_panic(payload)));
+    linked.map_err(|error| match activity.now() {
         Some((node, _)) => error.at("transform", &spec.nodes[node].id),
         None => error,
     })
@@ -103,6 +109,8 @@ struct Linker<'a> {
     shared: HashMap<usize, (Box<dyn SharedMaker>, Form)>,
     /// Node indices.
     sinks: Vec<usize>,
+    /// Indices of the sinks that something feeds.
+    fed: HashSet<usize>,
     pages: Arc<dyn Pages>,
 }
 
@@ -117,22 +125,27 @@ impl Linker<'_> {
             linked.push(self.source(node, &port).at("transform", &spec.id)?);
         }
         let (sources, progress) = linked.into_iter().unzip();
-        let times = Arc::new(
-            self.spec
-                .nodes
-                .iter()
-                .map(|_| PhaseTimes::default())
-                .collect(),
-        );
+        let times = self
+            .spec
+            .nodes
+            .iter()
+            .map(|_| PhaseTimes::default())
+            .collect();
         let metrics = PlanMetrics {
             user: self.metrics,
             collections: self.meters,
             times,
             sources: progress,
         };
+        let unfed = (0..self.sinks.len()).filter(|sink| !self.fed.contains(sink));
+        let idle = IdleSinks {
+            sinks: unfed.collect(),
+            outbox: self.services.outbox.clone(),
+        };
         Ok(Plan::new(
             self.spec.clone(),
             sources,
+            idle,
             self.activity,
             metrics,
         ))
@@ -151,6 +164,7 @@ impl Linker<'_> {
         let link = self.readers(collection, &form)?;
         let progress = SourceProgress::default();
         let spec = SourceSpec {
+            here: self.activity.here(node),
             value: port.value.clone(),
             headers: match &port.header {
                 HeaderSpec::Encoded(coding) => Headers::Encoded(coding.clone()),
@@ -226,6 +240,7 @@ impl Linker<'_> {
                     .iter()
                     .position(|sink| *sink == node)
                     .unwrap_or_default();
+                self.fed.insert(index);
                 let sink = SinkSpec {
                     index,
                     value: port.value.clone(),
@@ -322,6 +337,18 @@ impl Linker<'_> {
         )
     }
 
+    /// A link that takes raw values and gives them to all readers of a collection, whose coder alone says what they are.
+    fn readers_of_raw(&mut self, collection: CollectionIndex, raw: &Form) -> Result<AnyLink> {
+        let spec = &self.spec.collections[collection];
+        let Some(coder) = &spec.coder else {
+            return Err(Error::descriptor("the coder of a collection is missing")
+                .at("collection", &spec.id));
+        };
+        let form = opaque(plain(coder));
+        let link = self.readers(collection, &form)?;
+        adapt(raw, Edge { form, link })
+    }
+
     fn par_do(&mut self, node: usize, spec: &NodeSpec, sides: &[SideSpec]) -> Result<Edge> {
         let NodeKind::ParDo {
             function: payload, ..
@@ -339,7 +366,11 @@ impl Linker<'_> {
                     payload.name
                 )));
             };
-            let link = self.readers(*collection, form)?;
+            let link = if form.coder.is(RAW_CODER) {
+                self.readers_of_raw(*collection, form)?
+            } else {
+                self.readers(*collection, form)?
+            };
             let meter = self.meters[*collection].clone();
             outs.push((
                 tag,
@@ -374,7 +405,10 @@ impl Linker<'_> {
                 side.window_fn,
                 windowing.end_of(),
             );
-            wiring.add_side(&side.tag, super::side::with_framing(reader, side)?);
+            // A side input that no port reads stays unread.
+            if let Some(form) = function.sides.iter().find(|form| form.tag == side.tag) {
+                wiring.add_side(&side.tag, with_framing(reader, form, &side.coder)?);
+            }
         }
         let link = function.link(payload, &mut wiring, place)?;
         Ok(Edge {

@@ -17,6 +17,7 @@ mod split;
 
 pub use activity::{Activity, Here, Phase, PhaseTimes};
 pub use link::{LinkServices, Outbox, link};
+pub(crate) use plan::from_panic;
 pub use plan::{Inbound, Plan, PlanMetrics};
 pub use registry::Registry;
 pub use source::SourceProgress;

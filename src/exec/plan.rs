@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::activity::{Activity, PhaseTimes};
+use super::link::{Outbox, sources};
 use super::source::{Source, SourceProgress};
 use crate::dofn::{Meter, MetricSet};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,15 +22,14 @@ pub trait Inbound {
 }
 
 /// What a plan counts. Readers on other threads may look at any time.
-#[derive(Clone)]
 pub struct PlanMetrics {
     /// The metrics that functions keep.
     pub user: MetricSet,
     /// By collection.
     pub collections: Vec<Meter>,
     /// By node.
-    pub times: Arc<Vec<PhaseTimes>>,
-    /// By source, in the order of [`Plan::sources`].
+    pub times: Vec<PhaseTimes>,
+    /// By source, in the order of the plan's source transforms.
     pub sources: Vec<SourceProgress>,
 }
 
@@ -41,24 +41,41 @@ impl PlanMetrics {
     }
 }
 
+/// Sinks that nothing feeds. Their output must be ended all the same.
+pub(super) struct IdleSinks {
+    pub(super) sinks: Vec<usize>,
+    pub(super) outbox: Arc<dyn Outbox>,
+}
+
+impl IdleSinks {
+    fn finish(&self) -> Result<()> {
+        let mut sinks = self.sinks.iter();
+        sinks.try_for_each(|sink| self.outbox.close(*sink, Bytes::new()))
+    }
+}
+
 /// A linked graph. It runs one bundle at a time, and is dropped when one fails.
 pub struct Plan {
     spec: Arc<PlanSpec>,
     sources: Vec<Box<dyn Source>>,
+    idle: IdleSinks,
     activity: Activity,
-    metrics: PlanMetrics,
+    metrics: Arc<PlanMetrics>,
 }
 
 impl Plan {
     pub(super) fn new(
         spec: Arc<PlanSpec>,
         sources: Vec<Box<dyn Source>>,
+        idle: IdleSinks,
         activity: Activity,
         metrics: PlanMetrics,
     ) -> Self {
+        let metrics = Arc::new(metrics);
         Plan {
             spec,
             sources,
+            idle,
             activity,
             metrics,
         }
@@ -75,7 +92,7 @@ impl Plan {
     }
 
     /// What is counted.
-    pub fn metrics(&self) -> &PlanMetrics {
+    pub fn metrics(&self) -> &Arc<PlanMetrics> {
         &self.metrics
     }
 
@@ -111,7 +128,10 @@ impl Plan {
                 continue;
             };
             if !*is_open {
-                return Err(Error::transport("the runner sent input after its end"));
+                let node = sources(&self.spec).nth(source);
+                let id = node.map(|(node, _)| self.spec.nodes[node].id.as_str());
+                return Err(Error::transport("the runner sent input after its end")
+                    .at("transform", id.unwrap_or_default()));
             }
             if !chunk.is_empty() {
                 self.sources[source].feed(chunk)?;
@@ -124,12 +144,12 @@ impl Plan {
         for source in &mut self.sources {
             source.finish()?;
         }
-        Ok(())
+        self.idle.finish()
     }
 }
 
 /// The error of a panic. Encoding unwinds with an [`Error`] of its own.
-pub(super) fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Error {
+pub(crate) fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Error {
     let payload = match payload.downcast::<Error>() {
         Ok(error) => return *error,
         Err(payload) => payload,

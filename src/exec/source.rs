@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use super::activity::{Here, Phase};
 use super::flow::{Flow, FlowLink};
 use super::split::{ChannelSplit, DesiredSplit, stop_index};
 use crate::dofn::{Meter, Sampler};
@@ -13,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// What a source reads.
 pub(crate) struct SourceSpec {
+    pub(crate) here: Here,
     /// Coder of the values on the wire.
     pub(crate) value: Coder,
     /// How headers stand on the wire, or the one header that all elements have.
@@ -211,13 +213,16 @@ impl<F: Flow> Source for SourceNode<F> {
             joined.extend_from_slice(&chunk);
             joined.into()
         };
+        let before = self.spec.here.enter(Phase::Process);
         let whole = self.consume(&chunk)?;
+        self.spec.here.leave(before);
         self.partial.extend_from_slice(&chunk[whole..]);
         Ok(())
     }
 
     fn finish(&mut self) -> Result<()> {
         if !self.partial.is_empty() {
+            self.spec.here.enter(Phase::Finish);
             return Err(Error::decode(format!(
                 "the input ends {} bytes into an element of {}",
                 self.partial.len(),

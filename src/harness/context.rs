@@ -82,8 +82,27 @@ pub fn install_logging() {
                 .map(|l| format!("{}:{}", l.file(), l.line()));
             PANIC_AT.with_borrow_mut(|at| *at = place);
             report(info);
+            // A second panic while the first unwinds ends the process: this is the last that is heard of the bundle.
+            if let Some(what) = in_hand() {
+                eprintln!("the panic is in {what}");
+            }
         }));
     });
+}
+
+/// Names the bundle and the transform that this thread works on, for standard error.
+fn in_hand() -> Option<String> {
+    let context = CONTEXT.try_with(|context| context.try_borrow().ok()?.clone());
+    let bundle = context.ok()??.bundle?;
+    let instruction = bundle.instruction;
+    let place = bundle.plan.and_then(|(spec, activity)| {
+        let (node, _) = activity.now()?;
+        Some(format!(", transform {:?}", spec.nodes[node].id))
+    });
+    Some(format!(
+        "bundle {instruction:?}{}",
+        place.unwrap_or_default()
+    ))
 }
 
 /// Turns events into log entries.

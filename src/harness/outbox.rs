@@ -43,6 +43,11 @@ impl BundlePorts {
         self.bundle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether all sinks are connected.
+    pub(crate) fn is_open(&self) -> bool {
+        self.sinks.iter().all(|(_, client)| client.is_open())
+    }
+
     /// Begins a bundle.
     pub(crate) fn begin(&self, instruction: &Arc<str>) {
         let mut bundle = self.bundle();

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::bundles::Bundles;
+use super::context::{self, LogContext};
 
 /// Time between two looks. Execution times are estimates: whatever is shorter is seen in proportion to its length.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -29,6 +30,10 @@ impl Sampler {
         let thread = std::thread::Builder::new()
             .name("sampler".into())
             .spawn(move || {
+                context::enter(Some(LogContext {
+                    queue: bundles.log.clone(),
+                    bundle: None,
+                }));
                 let (mut last, mut looks) = (Instant::now(), 0u32);
                 while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
                     let now = Instant::now();

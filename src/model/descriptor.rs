@@ -41,6 +41,9 @@ pub struct CollectionSpec {
     pub readers: Vec<(usize, String)>,
     /// How its elements are windowed.
     pub windowing: WindowingSpec,
+    /// The coder of its elements, unless the descriptor lacks it: a collection that stays within its stage may have one
+    /// that nobody needs.
+    pub coder: Option<Coder>,
     coder_id: String,
 }
 
@@ -251,6 +254,7 @@ impl<'a> Reader<'a> {
                     windowing: self
                         .windowing(&collection.windowing_strategy_id)
                         .at("collection", id)?,
+                    coder: self.coder(&collection.coder_id).ok(),
                     coder_id: collection.coder_id.clone(),
                 })
             })
@@ -268,6 +272,7 @@ impl<'a> Reader<'a> {
             }
             nodes.push(node);
         }
+        super::circles::refuse(&nodes, &collections)?;
         let state = self.descriptor.state_api_service_descriptor.as_ref();
         Ok(PlanSpec {
             id: self.descriptor.id.clone(),

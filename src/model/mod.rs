@@ -1,5 +1,6 @@
 //! Parse, don't validate: protos become checked values here, once, and are built here.
 
+mod circles;
 pub mod coders;
 pub mod descriptor;
 pub mod windowing;

@@ -40,15 +40,26 @@
 //! # Ok::<(), ferrobeam::Error>(())
 //! ```
 //!
+//! [`FakeRunner`] runs whole stages on a real worker, and [`Descriptor`] says what is in a stage.
+//!
 //! [`assert_in_any_order`] compares what has no order, and [`assert_round_trip`] checks an [`Element`](crate::Element)
 //! of your own.
 
 mod assert;
 mod bench;
 mod capture;
+mod descriptor;
 mod dofn_tester;
+mod elements;
+mod fake_runner;
 
 pub use assert::{assert_in_any_order, assert_round_trip};
 pub use bench::Bench;
 pub use capture::{Capture, Captured, Timed};
+pub use descriptor::{Collection, Descriptor, Endpoints, Outputs, Windowing};
 pub use dofn_tester::{DoFnTester, OutputsOf, SidesOf};
+pub use elements::{in_global_window, in_windows, with_header};
+pub use fake_runner::{
+    Bundle, BundleOutcome, Chaos, FakeRunner, Metrics, Progress, Random, RunningBundle, Settings,
+    iterable_key, multimap_key, multimap_keys_key, tail_key,
+};

@@ -42,13 +42,13 @@ const PARTS: &[Part] = &[
     Part {
         name: "coders",
         about: "Beam's standard coder vectors",
-        default: false,
+        default: true,
         run: rust::coders,
     },
     Part {
         name: "suite",
         about: "Beam's cross-language suite against examples/xlang_suite.rs, on three runners",
-        default: false,
+        default: true,
         run: pytest::suite,
     },
     Part {
@@ -60,13 +60,13 @@ const PARTS: &[Part] = &[
     Part {
         name: "conformance",
         about: "the same word count on Beam's Python job service, Prism and Flink",
-        default: false,
+        default: true,
         run: conformance::run,
     },
     Part {
         name: "demo",
         about: "cargo demo",
-        default: false,
+        default: true,
         run: |project| demo::run(project).map(|()| Count::passed(1)),
     },
 ];

@@ -121,7 +121,7 @@ pub(super) fn check_count(input: &Input<'_>, count: u64) -> Result<()> {
     let kind = if count > i32::MAX as u64 {
         ErrorKind::Decode
     } else {
-        ErrorKind::Truncated
+        input.kind_of_end()
     };
     Err(Error::new(
         kind,

@@ -2,8 +2,8 @@
 
 use super::Step;
 use crate::element::coder::urn;
-use crate::element::iterable::negative_count;
 use crate::element::row::DynRow;
+use crate::element::values::negative_count;
 use crate::element::{Input, Layout, Nesting, Pane, put_varint};
 use crate::error::{Error, Result};
 
@@ -21,18 +21,18 @@ impl Step {
     ) -> Result<()> {
         match self {
             Step::Same(layout) => relocate(layout, input, at, out, out_at),
-            Step::ToRaw(layout) => {
+            Step::ToRaw(inner) => {
                 let start = out.len();
-                relocate(layout, input, at, out, Nesting::Nested)?;
+                inner.convert(input, at, out, Nesting::Nested)?;
                 if out_at == Nesting::Nested {
                     put_length_before(out, start);
                 }
                 Ok(())
             }
-            Step::FromRaw(layout) => {
+            Step::FromRaw(inner) => {
                 let bytes = take_bytes(input, at)?;
                 let mut content = input.part(bytes);
-                relocate(layout, &mut content, Nesting::Nested, out, out_at)?;
+                inner.convert(&mut content, Nesting::Nested, out, out_at)?;
                 if content.is_empty() {
                     Ok(())
                 } else {

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 /// `length_prefix` at any places, and by the schemas of rows, whose fields match by name ([`RowAdapter`]).
 ///
 /// `iterable` and `state_backed_iterable` count as equal. Where one side is [`RAW_CODER`], its content is the nested
-/// form of the other side. A coder that is known to neither side must not depend on nesting: there is nothing to tell
+/// form of the other side, in the form that [`plain`] describes. A coder that is known to neither side must not depend on nesting: there is nothing to tell
 /// the forms apart.
 #[derive(Debug, Clone)]
 pub struct Transcoder {
@@ -42,10 +42,10 @@ enum Step {
     Same(Layout),
     /// Both sides have the same coder, which nobody here knows: it must fill what is left.
     Opaque(Coder),
-    /// The target is raw: it holds the source's nested form.
-    ToRaw(Layout),
-    /// The source is raw: it holds the target's nested form.
-    FromRaw(Layout),
+    /// The target is raw: it holds the source's plain nested form, which this makes.
+    ToRaw(Box<Step>),
+    /// The source is raw: it holds the target's plain nested form, which this takes.
+    FromRaw(Box<Step>),
     /// The target adds a length.
     Wrap(Box<Step>),
     /// The source has a length.
@@ -107,6 +107,24 @@ impl Transcoder {
     }
 }
 
+/// The form in which raw values travel between functions, so that it does not matter how the wire frames them on
+/// either side: length prefixes stand round what nobody here knows, and nowhere else.
+pub fn plain(coder: &Coder) -> Coder {
+    if coder.is(urn::LENGTH_PREFIX)
+        && let [content] = coder.components.as_slice()
+    {
+        return plain(content);
+    }
+    let form = Coder {
+        components: coder.components.iter().map(plain).collect(),
+        ..coder.clone()
+    };
+    match Layout::of(&form) {
+        Ok(_) => form,
+        Err(_) => Coder::length_prefix(coder.clone()),
+    }
+}
+
 /// Whether values of both coders have the same bytes.
 fn alike(a: &Coder, b: &Coder) -> bool {
     name(a) == name(b)
@@ -147,9 +165,8 @@ impl Step {
             Step::Parts(parts) | Step::NestedParts(parts) => parts.iter().find_map(Step::iterable),
             Step::Windowed(value, _) => value.iterable(),
             Step::Timer(key, _) => key.iterable(),
-            Step::Same(_) | Step::Opaque(_) | Step::ToRaw(_) | Step::FromRaw(_) | Step::Row(..) => {
-                None
-            }
+            Step::ToRaw(inner) | Step::FromRaw(inner) => inner.iterable(),
+            Step::Same(_) | Step::Opaque(_) | Step::Row(..) => None,
         }
     }
 
@@ -159,10 +176,11 @@ impl Step {
             return Step::same(from, at);
         }
         if to.is(RAW_CODER) {
-            return Ok(Step::ToRaw(Layout::of(from)?));
+            return Step::between(from, &plain(from), at).map(|step| Step::ToRaw(Box::new(step)));
         }
         if from.is(RAW_CODER) {
-            return Ok(Step::FromRaw(Layout::of(to)?));
+            let step = Step::between(&plain(to), to, Nesting::Nested)?;
+            return Ok(Step::FromRaw(Box::new(step)));
         }
         match (from.is(urn::LENGTH_PREFIX), to.is(urn::LENGTH_PREFIX)) {
             (true, true) => {

@@ -14,19 +14,36 @@ pub(crate) struct ParDoPlace {
     pub(crate) windows: WindowCoding,
 }
 
+/// A function whose end harms nobody: what it throws then is dropped, as a panic may be unwinding already.
+struct Guarded<F>(Option<F>);
+
+impl<F> Guarded<F> {
+    fn get(&mut self) -> &mut F {
+        self.0.as_mut().expect("only `drop` takes the function")
+    }
+}
+
+impl<F> Drop for Guarded<F> {
+    fn drop(&mut self) {
+        let function = self.0.take();
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(function)));
+    }
+}
+
 /// A function with its ports.
 pub(crate) struct ParDo<F: DoFn> {
-    function: F,
+    function: Guarded<F>,
     io: F::Io,
     place: ParDoPlace,
 }
 
 impl<F: DoFn> ParDo<F> {
     /// Wires the ports and sets the function up.
-    pub(crate) fn new(mut function: F, wiring: &mut Wiring<'_>, place: ParDoPlace) -> Result<Self> {
+    pub(crate) fn new(function: F, wiring: &mut Wiring<'_>, place: ParDoPlace) -> Result<Self> {
+        let mut function = Guarded(Some(function));
         let before = place.here.enter(Phase::Start);
         let io = F::Io::wire(wiring)?;
-        function.setup().at("step", "setup")?;
+        function.get().setup().at("step", "setup")?;
         place.here.leave(before);
         Ok(ParDo {
             function,
@@ -58,7 +75,8 @@ impl<F: DoFn> ParDo<F> {
     #[inline]
     fn process(&mut self, header: &Header, value: F::In) -> Result<()> {
         let mut cx = Cx::new(header, F::ALLOWED_TIMESTAMP_SKEW);
-        self.function.process(value, &mut cx, &mut self.io)?;
+        let function = self.function.get();
+        function.process(value, &mut cx, &mut self.io)?;
         cx.outcome()
     }
 }
@@ -68,6 +86,7 @@ impl<F: DoFn> Consumer<F::In> for ParDo<F> {
         self.io.start()?;
         let before = self.place.here.enter(Phase::Start);
         self.function
+            .get()
             .start_bundle(&mut self.io)
             .at("step", "start_bundle")?;
         self.place.here.leave(before);
@@ -93,6 +112,7 @@ impl<F: DoFn> Consumer<F::In> for ParDo<F> {
         let before = self.place.here.enter(Phase::Finish);
         let mut cx = BundleCx::new();
         self.function
+            .get()
             .finish_bundle(&mut cx, &mut self.io)
             .and_then(|()| cx.outcome())
             .at("step", "finish_bundle")?;
@@ -104,6 +124,7 @@ impl<F: DoFn> Consumer<F::In> for ParDo<F> {
 impl<F: DoFn> Drop for ParDo<F> {
     /// Tears the function down. A plan may be dropped while a panic unwinds, so a panic here must not add to it.
     fn drop(&mut self) {
-        let _ = catch_unwind(AssertUnwindSafe(|| self.function.teardown()));
+        let function = self.function.get();
+        let _ = catch_unwind(AssertUnwindSafe(|| function.teardown()));
     }
 }

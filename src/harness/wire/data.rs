@@ -12,6 +12,7 @@ use super::{Peer, Rope, SendQueue, connect};
 use crate::error::{Context, Error, Result};
 use crate::harness::inbox::Stretch;
 use crate::harness::instructions::Instructions;
+use crate::harness::jobs::{BundleRequest, Jobs};
 use crate::harness::rim::Rim;
 
 const DATA: &str = "/org.apache.beam.model.fn_execution.v1.BeamFnData/Data";
@@ -20,6 +21,7 @@ const DATA: &str = "/org.apache.beam.model.fn_execution.v1.BeamFnData/Data";
 pub(crate) struct DataClients {
     peer: Peer,
     instructions: Arc<Instructions>,
+    jobs: Arc<Jobs>,
     outbound_budget: usize,
     /// Opened one at a time: two streams to one service would confuse the runner.
     clients: Mutex<HashMap<String, Arc<DataClient>>>,
@@ -31,10 +33,16 @@ pub(crate) struct DataClient {
 }
 
 impl DataClients {
-    pub(crate) fn new(peer: Peer, instructions: Arc<Instructions>, outbound_budget: usize) -> Self {
+    pub(crate) fn new(
+        peer: Peer,
+        instructions: Arc<Instructions>,
+        jobs: Arc<Jobs>,
+        outbound_budget: usize,
+    ) -> Self {
         DataClients {
             peer,
             instructions,
+            jobs,
             outbound_budget,
             clients: Mutex::default(),
         }
@@ -57,6 +65,7 @@ impl DataClients {
         let queue = SendQueue::new(self.outbound_budget);
         let request = self.peer.request(queue.stream());
         let (instructions, broken) = (self.instructions.clone(), queue.clone());
+        let jobs = self.jobs.clone();
         let name = endpoint.to_owned();
         rim.handle().spawn(async move {
             let mut grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
@@ -68,7 +77,7 @@ impl DataClients {
                 let codec = RopeCodec::<Elements>::new();
                 let mut inbound = grpc.streaming(request, path, codec).await?.into_inner();
                 while let Some(elements) = inbound.message().await? {
-                    deliver(elements, &instructions).await;
+                    deliver(elements, &instructions, &jobs).await;
                 }
                 Ok::<(), tonic::Status>(())
             };
@@ -77,7 +86,9 @@ impl DataClients {
                 Err(status) => format!("the data stream broke: {status}"),
             };
             broken.break_off(&why);
-            instructions.cut_off(&name, &why);
+            for bundle in instructions.cut_off(&name, &why) {
+                submit(bundle, &jobs);
+            }
         });
         let client = Arc::new(DataClient { queue });
         clients.insert(endpoint.to_owned(), client.clone());
@@ -97,15 +108,18 @@ impl DataClients {
     }
 }
 
-async fn deliver(elements: Elements, instructions: &Instructions) {
+async fn deliver(elements: Elements, instructions: &Instructions, jobs: &Arc<Jobs>) {
     for data in elements.data {
-        if let Some(inbox) = instructions.inbox(&data.instruction_id) {
+        if let Some((inbox, deferred)) = instructions.arrival(&data.instruction_id) {
             let stretch = Stretch {
                 transform: data.transform_id,
                 data: data.data,
                 last: data.is_last,
             };
             inbox.push(stretch).await;
+            if let Some(bundle) = deferred {
+                submit(bundle, jobs);
+            }
         }
     }
     if let Some(timers) = elements.timers.first() {
@@ -114,7 +128,22 @@ async fn deliver(elements: Elements, instructions: &Instructions) {
     }
 }
 
+/// A bundle that cannot have a thread fails when it asks for its input.
+fn submit(bundle: BundleRequest, jobs: &Arc<Jobs>) {
+    if let Err((bundle, error)) = jobs.submit(bundle) {
+        tracing::error!(
+            instruction = &*bundle.instruction,
+            "no thread can be started: {error}"
+        );
+    }
+}
+
 impl DataClient {
+    /// Whether messages can still be sent.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.queue.is_ended()
+    }
+
     /// Sends a message; blocks while the outbound budget is used up.
     ///
     /// # Errors

@@ -1,0 +1,624 @@
+//! Bundle descriptors, built by hand.
+
+use std::collections::BTreeMap;
+use std::ops::Index;
+
+use beam_proto::fnexec::{ProcessBundleDescriptor, RemoteGrpcPort};
+use beam_proto::pipeline::{
+    self as proto, ApiServiceDescriptor, CombinePayload, FunctionSpec, PTransform, ParDoPayload,
+    SideInput, WindowIntoPayload, WindowingStrategy,
+};
+use prost::Message;
+
+use crate::dofn::{
+    CombineFn, Describe, DoFn, FUNCTION_URN, FunctionPayload, Named, Ports, SideAccess, Step,
+    Steps, View,
+};
+use crate::element::coder::urn;
+use crate::element::{Coder, Element};
+use crate::model::descriptor::{CombineStage, OutputTime};
+use crate::model::{coders, windowing};
+use crate::window::{IntervalWindow, Window, WindowFn};
+
+/// How a collection is windowed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Windowing {
+    /// Which windows its elements are in.
+    pub window_fn: WindowFn,
+    /// Which timestamp a combined element has.
+    pub output_time: OutputTime,
+}
+
+impl Default for Windowing {
+    fn default() -> Self {
+        WindowFn::Global.into()
+    }
+}
+
+impl From<WindowFn> for Windowing {
+    fn from(window_fn: WindowFn) -> Self {
+        Windowing {
+            window_fn,
+            output_time: OutputTime::EndOfWindow,
+        }
+    }
+}
+
+/// A collection of a [`Descriptor`].
+#[derive(Debug, Clone)]
+pub struct Collection {
+    /// Its id.
+    pub id: String,
+    /// The coder of its elements.
+    pub coder: Coder,
+    /// How it is windowed.
+    pub windowing: Windowing,
+}
+
+impl Collection {
+    /// The coder of its elements with their headers.
+    pub fn windowed(&self) -> Coder {
+        let window = self.windowing.window_fn.coder();
+        Coder::standard(urn::WINDOWED_VALUE, [self.coder.clone(), window])
+    }
+}
+
+/// The outputs of a function, by tag.
+#[derive(Debug, Clone)]
+pub struct Outputs(BTreeMap<String, Collection>);
+
+impl Index<&str> for Outputs {
+    type Output = Collection;
+
+    /// # Panics
+    /// The function has no such output.
+    fn index(&self, tag: &str) -> &Collection {
+        &self.0[tag]
+    }
+}
+
+/// Where the services are that a descriptor names, as `host:port`.
+#[derive(Debug, Clone, Default)]
+pub struct Endpoints {
+    /// Data services, by the numbers that [`Descriptor::data_service`] chooses from.
+    pub data: Vec<String>,
+    /// The state service.
+    pub state: Option<String>,
+}
+
+/// A bundle descriptor under construction: what a runner says of one fused stage.
+///
+/// ```
+/// use ferrobeam::prelude::*;
+/// use ferrobeam::testing::Descriptor;
+///
+/// fn doubled() -> Steps<i64, impl Step<i64, Out = i64>> {
+///     steps("test.double/v1").map(|n: i64| n * 2)
+/// }
+///
+/// let mut stage = Descriptor::new("doubling");
+/// let numbers = stage.source("numbers", i64::coder());
+/// let doubled = stage.steps("double", &doubled(), &numbers);
+/// stage.sink("sink", &doubled);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Descriptor {
+    id: String,
+    collections: BTreeMap<String, Collection>,
+    transforms: BTreeMap<String, Transform>,
+    data_service: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Transform {
+    urn: String,
+    payload: Payload,
+    inputs: BTreeMap<String, String>,
+    outputs: BTreeMap<String, String>,
+}
+
+/// What a transform says besides its collections.
+#[derive(Debug, Clone)]
+enum Payload {
+    Bytes(Vec<u8>),
+    /// A connection to a data service, whose address comes last.
+    Port {
+        service: usize,
+        coder: Coder,
+    },
+}
+
+impl Descriptor {
+    /// A descriptor without transforms.
+    pub fn new(id: impl Into<String>) -> Self {
+        Descriptor {
+            id: id.into(),
+            collections: BTreeMap::new(),
+            transforms: BTreeMap::new(),
+            data_service: 0,
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The data service of all sources and sinks that are added from now on.
+    pub fn data_service(&mut self, number: usize) -> &mut Self {
+        self.data_service = number;
+        self
+    }
+
+    /// Adds a collection.
+    pub fn collection(
+        &mut self,
+        id: impl Into<String>,
+        coder: Coder,
+        windowing: impl Into<Windowing>,
+    ) -> Collection {
+        let collection = Collection {
+            id: id.into(),
+            coder,
+            windowing: windowing.into(),
+        };
+        self.collections
+            .insert(collection.id.clone(), collection.clone());
+        collection
+    }
+
+    fn output_of(&mut self, transform: &str, coder: Coder, windowing: Windowing) -> Collection {
+        self.collection(format!("{transform}.out"), coder, windowing)
+    }
+
+    /// Adds any transform.
+    pub fn transform(
+        &mut self,
+        id: &str,
+        urn: &str,
+        payload: Vec<u8>,
+        inputs: &[(&str, &Collection)],
+        outputs: &[(&str, &Collection)],
+    ) {
+        self.add(id, urn, Payload::Bytes(payload), inputs, outputs);
+    }
+
+    fn add(
+        &mut self,
+        id: &str,
+        urn: &str,
+        payload: Payload,
+        inputs: &[(&str, &Collection)],
+        outputs: &[(&str, &Collection)],
+    ) {
+        let ids = |collections: &[(&str, &Collection)]| {
+            let ids = collections.iter();
+            ids.map(|(tag, collection)| ((*tag).to_owned(), collection.id.clone()))
+                .collect()
+        };
+        let transform = Transform {
+            urn: urn.into(),
+            payload,
+            inputs: ids(inputs),
+            outputs: ids(outputs),
+        };
+        self.transforms.insert(id.into(), transform);
+    }
+
+    /// Adds a source of elements of `coder` in the global window.
+    pub fn source(&mut self, id: &str, coder: Coder) -> Collection {
+        self.source_in(id, coder, WindowFn::Global)
+    }
+
+    /// Adds a source of windowed elements.
+    pub fn source_in(
+        &mut self,
+        id: &str,
+        coder: Coder,
+        windowing: impl Into<Windowing>,
+    ) -> Collection {
+        let output = self.output_of(id, coder, windowing.into());
+        self.source_as(id, output.windowed(), &output);
+        output
+    }
+
+    /// Adds a source of a collection, whose port has a coder of its own.
+    pub fn source_as(&mut self, id: &str, port: Coder, output: &Collection) {
+        let payload = Payload::Port {
+            service: self.data_service,
+            coder: port,
+        };
+        self.add(
+            id,
+            "beam:runner:source:v1",
+            payload,
+            &[],
+            &[("out", output)],
+        );
+    }
+
+    /// Adds a sink.
+    pub fn sink(&mut self, id: &str, input: &Collection) {
+        self.sink_as(id, input.windowed(), input);
+    }
+
+    /// Adds a sink whose port has a coder of its own.
+    pub fn sink_as(&mut self, id: &str, port: Coder, input: &Collection) {
+        let payload = Payload::Port {
+            service: self.data_service,
+            coder: port,
+        };
+        self.add(id, "beam:runner:sink:v1", payload, &[("in", input)], &[]);
+    }
+
+    /// Adds a function without side inputs. Its outputs are windowed as its input is.
+    ///
+    /// # Panics
+    /// The function's configuration cannot be written as JSON.
+    pub fn par_do<F: DoFn + Named>(
+        &mut self,
+        id: &str,
+        function: &F,
+        input: &Collection,
+    ) -> Outputs {
+        self.par_do_with(id, function, input, &[])
+    }
+
+    /// Adds a function with side inputs by name.
+    ///
+    /// # Panics
+    /// As [`Descriptor::par_do`], or a side input that the function does not have.
+    pub fn par_do_with<F: DoFn + Named>(
+        &mut self,
+        id: &str,
+        function: &F,
+        input: &Collection,
+        sides: &[(&str, &Collection)],
+    ) -> Outputs {
+        let payload = FunctionPayload::of(function).expect("a configuration that JSON can hold");
+        self.function::<F>(id, &payload, input, sides)
+    }
+
+    /// Adds a chain of closures.
+    pub fn steps<T, S>(&mut self, id: &str, steps: &Steps<T, S>, input: &Collection) -> Collection
+    where
+        T: Element,
+        S: Step<T>,
+        S::Out: Element,
+    {
+        let payload = FunctionPayload {
+            format: FunctionPayload::FORMAT,
+            name: steps.name().into(),
+            config: serde_json::Value::Null,
+        };
+        let outputs = self.function::<Steps<T, S>>(id, &payload, input, &[]);
+        outputs["output"].clone()
+    }
+
+    /// Adds a function with the ports of `F`, of which the descriptor says `payload`.
+    ///
+    /// # Panics
+    /// A side input that the function does not have.
+    pub fn function<F: DoFn>(
+        &mut self,
+        id: &str,
+        payload: &FunctionPayload,
+        input: &Collection,
+        sides: &[(&str, &Collection)],
+    ) -> Outputs {
+        let mut ports = PortList::default();
+        F::Io::describe(&mut ports);
+        let outputs: BTreeMap<String, Collection> = ports
+            .outputs
+            .into_iter()
+            .map(|(tag, coder)| {
+                let name = format!("{id}.{tag}");
+                (tag, self.collection(name, coder, input.windowing))
+            })
+            .collect();
+        let side_inputs = sides.iter().map(|(tag, collection)| {
+            let side = side_input(ports.sides[*tag], &collection.windowing);
+            ((*tag).to_owned(), side)
+        });
+        let par_do = ParDoPayload {
+            do_fn: Some(function_spec(payload)),
+            side_inputs: side_inputs.collect(),
+            ..ParDoPayload::default()
+        };
+        let inputs: Vec<_> = [("in", input)]
+            .into_iter()
+            .chain(sides.iter().copied())
+            .collect();
+        let named: Vec<_> = outputs
+            .iter()
+            .map(|(tag, output)| (tag.as_str(), output))
+            .collect();
+        let payload = par_do.encode_to_vec();
+        self.transform(id, "beam:transform:pardo:v1", payload, &inputs, &named);
+        Outputs(outputs)
+    }
+
+    /// Adds a flatten of collections of one coder.
+    pub fn flatten(&mut self, id: &str, inputs: &[&Collection]) -> Collection {
+        let (coder, windowing) = inputs.first().map_or_else(
+            || (Vec::<u8>::coder(), Windowing::default()),
+            |first| (first.coder.clone(), first.windowing),
+        );
+        let output = self.output_of(id, coder, windowing);
+        let tags: Vec<String> = (0..inputs.len()).map(|n| format!("in{n}")).collect();
+        let inputs: Vec<_> = tags
+            .iter()
+            .map(String::as_str)
+            .zip(inputs.iter().copied())
+            .collect();
+        self.transform(
+            id,
+            "beam:transform:flatten:v1",
+            Vec::new(),
+            &inputs,
+            &[("out", &output)],
+        );
+        output
+    }
+
+    /// Adds the assignment of windows.
+    pub fn window_into(
+        &mut self,
+        id: &str,
+        input: &Collection,
+        windowing: impl Into<Windowing>,
+    ) -> Collection {
+        let windowing = windowing.into();
+        let output = self.output_of(id, input.coder.clone(), windowing);
+        let payload = WindowIntoPayload {
+            window_fn: Some(windowing::to_proto(&windowing.window_fn)),
+        };
+        let payload = payload.encode_to_vec();
+        let urn = "beam:transform:window_into:v1";
+        self.transform(id, urn, payload, &[("in", input)], &[("out", &output)]);
+        output
+    }
+
+    /// Adds a mapping of windows to those of a side input: pairs of a nonce and a window.
+    ///
+    /// # Panics
+    /// The input is not one of pairs.
+    pub fn map_windows(
+        &mut self,
+        id: &str,
+        input: &Collection,
+        window_fn: &WindowFn,
+    ) -> Collection {
+        let coder = Coder::kv(nonce(input), window_fn.coder());
+        let output = self.output_of(id, coder, input.windowing);
+        let payload = windowing::to_proto(window_fn).encode_to_vec();
+        let urn = "beam:transform:map_windows:v1";
+        self.transform(id, urn, payload, &[("in", input)], &[("out", &output)]);
+        output
+    }
+
+    /// Adds a merging of windows: pairs of a nonce and many windows.
+    ///
+    /// # Panics
+    /// The input is not one of pairs.
+    pub fn merge_windows(
+        &mut self,
+        id: &str,
+        input: &Collection,
+        window_fn: &WindowFn,
+    ) -> Collection {
+        let windows = Coder::iterable(IntervalWindow::coder());
+        let merged = Coder::kv(IntervalWindow::coder(), windows.clone());
+        let result = Coder::kv(windows, Coder::iterable(merged));
+        let output = self.output_of(id, Coder::kv(nonce(input), result), input.windowing);
+        let payload = windowing::to_proto(window_fn).encode_to_vec();
+        let urn = "beam:transform:merge_windows:v1";
+        self.transform(id, urn, payload, &[("in", input)], &[("out", &output)]);
+        output
+    }
+
+    /// Adds one stage of combining. The input's pairs give the coder of the keys.
+    ///
+    /// # Panics
+    /// The input is not one of pairs, or the combiner's configuration cannot be written as JSON.
+    pub fn combine<C: CombineFn + Named>(
+        &mut self,
+        id: &str,
+        stage: CombineStage,
+        combiner: &C,
+        input: &Collection,
+    ) -> Collection {
+        let (urn, value) = match stage {
+            CombineStage::Precombine => ("combine_per_key_precombine", C::Acc::coder()),
+            CombineStage::MergeAccumulators => {
+                ("combine_per_key_merge_accumulators", C::Acc::coder())
+            }
+            CombineStage::ExtractOutputs => ("combine_per_key_extract_outputs", C::Out::coder()),
+            CombineStage::ConvertToAccumulators => {
+                ("combine_per_key_convert_to_accumulators", C::Acc::coder())
+            }
+            CombineStage::GroupedValues => ("combine_grouped_values", C::Out::coder()),
+        };
+        let coder = Coder::kv(nonce(input), value);
+        let output = self.output_of(id, coder, input.windowing);
+        let function = FunctionPayload::of(combiner).expect("a configuration that JSON can hold");
+        let payload = CombinePayload {
+            combine_fn: Some(function_spec(&function)),
+            ..CombinePayload::default()
+        };
+        let urn = format!("beam:transform:{urn}:v1");
+        let payload = payload.encode_to_vec();
+        self.transform(id, &urn, payload, &[("in", input)], &[("out", &output)]);
+        output
+    }
+
+    /// The coders of all sinks' ports, by transform.
+    pub fn sinks(&self) -> impl Iterator<Item = (&str, &Coder)> {
+        self.ports("beam:runner:sink:v1")
+            .map(|(id, _, coder)| (id, coder))
+    }
+
+    /// All sources.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        self.ports("beam:runner:source:v1").map(|(id, _, _)| id)
+    }
+
+    /// The number of the data service of a source or sink.
+    pub(super) fn service_of(&self, port: &str) -> Option<usize> {
+        match self.transforms.get(port)?.payload {
+            Payload::Port { service, .. } => Some(service),
+            Payload::Bytes(_) => None,
+        }
+    }
+
+    fn ports(&self, urn: &str) -> impl Iterator<Item = (&str, usize, &Coder)> {
+        self.transforms
+            .iter()
+            .filter_map(move |(id, transform)| match &transform.payload {
+                Payload::Port { service, coder } if transform.urn == urn => {
+                    Some((id.as_str(), *service, coder))
+                }
+                _ => None,
+            })
+    }
+
+    /// The descriptor as the runner sends it.
+    pub fn build(&self, endpoints: &Endpoints) -> ProcessBundleDescriptor {
+        let mut coders = CoderIds::default();
+        let address = |url: &String| ApiServiceDescriptor {
+            url: url.clone(),
+            ..ApiServiceDescriptor::default()
+        };
+        let transforms = self.transforms.iter().map(|(id, transform)| {
+            let payload = match &transform.payload {
+                Payload::Bytes(bytes) => bytes.clone(),
+                Payload::Port { service, coder } => {
+                    let port = RemoteGrpcPort {
+                        api_service_descriptor: endpoints.data.get(*service).map(address),
+                        coder_id: coders.id(coder),
+                    };
+                    port.encode_to_vec()
+                }
+            };
+            let proto = PTransform {
+                unique_name: id.clone(),
+                spec: Some(spec(&transform.urn, payload)),
+                inputs: transform.inputs.clone(),
+                outputs: transform.outputs.clone(),
+                ..PTransform::default()
+            };
+            (id.clone(), proto)
+        });
+        let transforms = transforms.collect();
+        let mut strategies = BTreeMap::new();
+        let pcollections = self.collections.iter().map(|(id, collection)| {
+            let strategy = format!("windowing of {id}");
+            let proto = windowing_strategy(&collection.windowing, &mut coders);
+            strategies.insert(strategy.clone(), proto);
+            let proto = proto::PCollection {
+                unique_name: id.clone(),
+                coder_id: coders.id(&collection.coder),
+                is_bounded: proto::is_bounded::Enum::Bounded.into(),
+                windowing_strategy_id: strategy,
+                ..proto::PCollection::default()
+            };
+            (id.clone(), proto)
+        });
+        let pcollections = pcollections.collect();
+        ProcessBundleDescriptor {
+            id: self.id.clone(),
+            transforms,
+            pcollections,
+            windowing_strategies: strategies,
+            coders: coders.protos,
+            state_api_service_descriptor: endpoints.state.as_ref().map(address),
+            ..ProcessBundleDescriptor::default()
+        }
+    }
+}
+
+/// The first part of a collection of pairs.
+fn nonce(input: &Collection) -> Coder {
+    input
+        .coder
+        .component(0)
+        .expect("a collection of pairs")
+        .clone()
+}
+
+fn spec(urn: &str, payload: Vec<u8>) -> FunctionSpec {
+    FunctionSpec {
+        urn: urn.into(),
+        payload: payload.into(),
+    }
+}
+
+fn function_spec(payload: &FunctionPayload) -> FunctionSpec {
+    spec(FUNCTION_URN, payload.to_bytes())
+}
+
+fn side_input(access: SideAccess, windowing: &Windowing) -> SideInput {
+    let pattern = match access {
+        SideAccess::Iterable => "beam:side_input:iterable:v1",
+        SideAccess::Multimap => "beam:side_input:multimap:v1",
+    };
+    SideInput {
+        access_pattern: Some(spec(pattern, Vec::new())),
+        view_fn: Some(spec("test:view_fn", Vec::new())),
+        window_mapping_fn: Some(windowing::to_proto(&windowing.window_fn)),
+    }
+}
+
+fn windowing_strategy(windowing: &Windowing, coders: &mut CoderIds) -> WindowingStrategy {
+    let output_time = match windowing.output_time {
+        OutputTime::EndOfWindow => proto::output_time::Enum::EndOfWindow,
+        OutputTime::Latest => proto::output_time::Enum::LatestInPane,
+        OutputTime::Earliest => proto::output_time::Enum::EarliestInPane,
+    };
+    WindowingStrategy {
+        window_fn: Some(windowing::to_proto(&windowing.window_fn)),
+        window_coder_id: coders.id(&windowing.window_fn.coder()),
+        output_time: output_time.into(),
+        ..WindowingStrategy::default()
+    }
+}
+
+/// Gives each coder an id.
+#[derive(Default)]
+struct CoderIds {
+    known: Vec<(Coder, String)>,
+    protos: BTreeMap<String, proto::Coder>,
+}
+
+impl CoderIds {
+    fn id(&mut self, coder: &Coder) -> String {
+        if let Some((_, id)) = self.known.iter().find(|(known, _)| known == coder) {
+            return id.clone();
+        }
+        let components = coder.components.iter().map(|c| self.id(c)).collect();
+        let id = format!("coder {}", self.known.len());
+        self.protos
+            .insert(id.clone(), coders::to_proto(coder, components));
+        self.known.push((coder.clone(), id.clone()));
+        id
+    }
+}
+
+/// Collects the ports of a function.
+#[derive(Default)]
+struct PortList {
+    outputs: Vec<(String, Coder)>,
+    sides: BTreeMap<&'static str, SideAccess>,
+}
+
+impl Describe for PortList {
+    fn output<T: Element>(&mut self, tag: &'static str) {
+        self.outputs.push((tag.into(), T::coder()));
+    }
+
+    fn side<V: View>(&mut self, tag: &'static str) {
+        self.sides.insert(tag, V::ACCESS);
+    }
+
+    fn window<W: Window>(&mut self) {}
+}

@@ -1,0 +1,337 @@
+//! One bundle: filled, sent, asked about, split, and waited for.
+
+use std::collections::BTreeMap;
+
+use beam_proto::fnexec::elements::Data;
+use beam_proto::fnexec::instruction_request::Request;
+use beam_proto::fnexec::instruction_response::Response;
+use beam_proto::fnexec::process_bundle_split_request::DesiredSplit;
+use beam_proto::fnexec::{
+    Elements, MonitoringInfosMetadataRequest, ProcessBundleProgressRequest, ProcessBundleRequest,
+    ProcessBundleSplitRequest,
+};
+use beam_proto::pipeline::MonitoringInfo;
+use bytes::Bytes;
+
+use super::{BundleOutcome, Chaos, FakeRunner, Metrics};
+use crate::testing::Descriptor;
+
+/// A bundle that is to be run.
+#[must_use = "a bundle must be run"]
+#[derive(Clone)]
+pub struct Bundle<'a> {
+    pub(super) runner: &'a FakeRunner,
+    pub(super) stage: Descriptor,
+    /// Encoded elements by source.
+    pub(super) inputs: BTreeMap<String, Vec<Bytes>>,
+    pub(super) retries: usize,
+}
+
+impl<'a> Bundle<'a> {
+    pub(super) fn new(runner: &'a FakeRunner, stage: &Descriptor) -> Self {
+        let inputs = stage.sources().map(|id| (id.to_owned(), Vec::new()));
+        Bundle {
+            runner,
+            inputs: inputs.collect(),
+            stage: stage.clone(),
+            retries: 0,
+        }
+    }
+
+    /// Adds encoded elements to the input of a source.
+    ///
+    /// # Panics
+    /// The stage has no such source.
+    #[track_caller]
+    pub fn input<E: Into<Bytes>>(
+        mut self,
+        source: &str,
+        elements: impl IntoIterator<Item = E>,
+    ) -> Self {
+        let Some(input) = self.inputs.get_mut(source) else {
+            panic!("{:?} has no source {source:?}", self.stage.id());
+        };
+        input.extend(elements.into_iter().map(Into::into));
+        self
+    }
+
+    /// Runs the bundle again when it fails, as often as said.
+    pub fn retries(mut self, times: usize) -> Self {
+        self.retries = times;
+        self
+    }
+
+    /// Sends the bundle with its input, cut into messages anywhere, and waits for its end.
+    ///
+    /// # Panics
+    /// The worker breaks a rule, or takes too long.
+    #[track_caller]
+    pub fn run(self) -> BundleOutcome {
+        let runner = self.runner;
+        let mut outcomes = runner.run_all(vec![self], Chaos::default());
+        outcomes.swap_remove(0)
+    }
+
+    /// Announces the bundle to the worker and nothing more: input is sent by hand.
+    ///
+    /// # Panics
+    /// The worker does not come.
+    #[track_caller]
+    pub fn start(self) -> RunningBundle<'a> {
+        let id = self.runner.fresh_id();
+        self.runner.announce(&id, self.stage.id());
+        RunningBundle {
+            runner: self.runner,
+            stage: self.stage,
+            id,
+        }
+    }
+}
+
+/// A bundle that the worker knows of.
+pub struct RunningBundle<'a> {
+    runner: &'a FakeRunner,
+    stage: Descriptor,
+    id: String,
+}
+
+/// An answer to a request for progress.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// The metrics so far.
+    pub metrics: Metrics,
+    /// Whether the bundle works on input that it has, instead of waiting for more; `None` if it does not run.
+    pub consuming: Option<bool>,
+}
+
+impl RunningBundle<'_> {
+    /// Its instruction id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Sends input of a source.
+    ///
+    /// # Panics
+    /// The worker does not take it in time.
+    #[track_caller]
+    pub fn send(&self, source: &str, data: impl Into<Bytes>) {
+        self.entry(source, data.into(), false);
+    }
+
+    /// Ends the input of a source.
+    ///
+    /// # Panics
+    /// The worker does not take it in time.
+    #[track_caller]
+    pub fn end(&self, source: &str) {
+        self.entry(source, Bytes::new(), true);
+    }
+
+    /// Ends the input of all sources.
+    ///
+    /// # Panics
+    /// The worker does not take it in time.
+    #[track_caller]
+    pub fn end_all(&self) {
+        self.stage.sources().for_each(|source| self.end(source));
+    }
+
+    #[track_caller]
+    fn entry(&self, source: &str, data: Bytes, is_last: bool) {
+        let Some(service) = self.stage.service_of(source) else {
+            panic!("{:?} has no source {source:?}", self.stage.id());
+        };
+        let data = Data {
+            instruction_id: self.id.clone(),
+            transform_id: source.into(),
+            data,
+            is_last,
+        };
+        let elements = Elements {
+            data: vec![data],
+            ..Elements::default()
+        };
+        self.runner.send_elements(service, elements);
+    }
+
+    /// Asks for progress.
+    ///
+    /// # Panics
+    /// The answer does not come in time, or is an error.
+    #[track_caller]
+    pub fn progress(&self) -> Progress {
+        self.runner.progress(&self.id)
+    }
+
+    /// Asks for progress until an answer is as wanted.
+    ///
+    /// # Panics
+    /// None is in time.
+    #[track_caller]
+    pub fn expect_progress(&self, wanted: impl Fn(&Progress) -> bool) -> Progress {
+        let deadline = std::time::Instant::now() + self.runner.hub.time_limit;
+        loop {
+            let progress = self.progress();
+            if wanted(&progress) {
+                return progress;
+            }
+            if std::time::Instant::now() > deadline {
+                self.runner
+                    .hub
+                    .fail(&format!("progress stays at {progress:?}"));
+            }
+        }
+    }
+
+    /// Asks to split the input of a source. Yields the first element that the bundle will not process, if it was split.
+    ///
+    /// # Panics
+    /// The answer does not come in time, or is an error.
+    #[track_caller]
+    pub fn split(
+        &self,
+        source: &str,
+        fraction: f64,
+        estimate: i64,
+        allowed: &[i64],
+    ) -> Option<i64> {
+        let desired = DesiredSplit {
+            fraction_of_remainder: fraction,
+            estimated_input_elements: estimate,
+            allowed_split_points: allowed.to_vec(),
+        };
+        let answer = self
+            .runner
+            .ask(Request::ProcessBundleSplit(ProcessBundleSplitRequest {
+                instruction_id: self.id.clone(),
+                desired_splits: [(source.to_owned(), desired)].into(),
+            }));
+        match answer.response {
+            Some(Response::ProcessBundleSplit(split)) => {
+                let mut cuts = split.channel_splits.into_iter();
+                cuts.find(|cut| cut.transform_id == source)
+                    .map(|cut| cut.first_residual_element)
+            }
+            other => panic!("a split was answered by {other:?}, {:?}", answer.error),
+        }
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// It does not end in time, or the worker breaks a rule.
+    #[track_caller]
+    pub fn wait(self) -> BundleOutcome {
+        self.runner.outcome(&self.id, &self.stage)
+    }
+}
+
+impl FakeRunner {
+    #[track_caller]
+    pub(super) fn announce(&self, id: &str, stage: &str) {
+        let request = ProcessBundleRequest {
+            process_bundle_descriptor_id: stage.into(),
+            ..ProcessBundleRequest::default()
+        };
+        self.instruction(id, Request::ProcessBundle(request));
+    }
+
+    /// Asks for progress of any bundle, even one that the worker does not know.
+    ///
+    /// # Panics
+    /// The answer does not come in time, or is an error.
+    #[track_caller]
+    pub fn progress(&self, bundle: &str) -> Progress {
+        let request = ProcessBundleProgressRequest {
+            instruction_id: bundle.into(),
+        };
+        let answer = self.ask(Request::ProcessBundleProgress(request));
+        match answer.response {
+            Some(Response::ProcessBundleProgress(progress)) => Progress {
+                metrics: self.metrics(progress.monitoring_infos, progress.monitoring_data),
+                consuming: progress.consuming_received_data,
+            },
+            other => panic!("progress was answered by {other:?}, {:?}", answer.error),
+        }
+    }
+
+    /// Waits for the end of a bundle.
+    #[track_caller]
+    pub(super) fn outcome(&self, id: &str, stage: &Descriptor) -> BundleOutcome {
+        let answer = self
+            .hub
+            .wait(&format!("the end of bundle {id:?}"), |ledger| {
+                let bundle = ledger.bundles.get(id)?;
+                ledger.is_complete(id).then(|| bundle.answer.clone())?
+            });
+        let mut error = Some(answer.error).filter(|error| !error.is_empty());
+        let metrics = match answer.response {
+            Some(Response::ProcessBundle(processed)) => {
+                self.metrics(processed.monitoring_infos, processed.monitoring_data)
+            }
+            _ => Metrics::default(),
+        };
+        let (outputs, splits, is_whole) = self.hub.with(|ledger| {
+            let Some(bundle) = ledger.bundles.get(id) else {
+                return Default::default();
+            };
+            let outputs = bundle.outputs.iter();
+            let outputs: BTreeMap<String, Vec<u8>> = outputs
+                .map(|(sink, output)| (sink.clone(), output.data.clone()))
+                .collect();
+            let closed = bundle.outputs.values().filter(|o| o.is_closed).count();
+            let is_whole = closed == stage.sinks().count();
+            (outputs, bundle.stops.clone(), is_whole)
+        });
+        if error.is_none() && !is_whole {
+            error = Some("the runner cut the connection before all output had come".into());
+        }
+        let coders = stage
+            .sinks()
+            .map(|(id, coder)| (id.to_owned(), coder.clone()));
+        BundleOutcome {
+            id: id.into(),
+            error,
+            metrics,
+            splits,
+            outputs,
+            coders: coders.collect(),
+        }
+    }
+
+    /// Metrics in full, whatever form they came in.
+    fn metrics(&self, infos: Vec<MonitoringInfo>, data: BTreeMap<String, Bytes>) -> Metrics {
+        if !infos.is_empty() || data.is_empty() {
+            return Metrics::new(infos);
+        }
+        let unknown: Vec<String> = self.hub.with(|ledger| {
+            let ids = data.keys().filter(|id| !ledger.names.contains_key(*id));
+            ids.cloned().collect()
+        });
+        if !unknown.is_empty() {
+            let request = MonitoringInfosMetadataRequest {
+                monitoring_info_id: unknown,
+            };
+            let answer = self.ask(Request::MonitoringInfos(request));
+            if let Some(Response::MonitoringInfos(known)) = answer.response {
+                self.hub
+                    .with(|ledger| ledger.names.extend(known.monitoring_info));
+            }
+        }
+        let infos = self.hub.with(|ledger| {
+            let infos = data.into_iter().map(|(id, payload)| {
+                let name = ledger.names.get(&id).cloned();
+                if name.is_none() {
+                    ledger.violation(format!("nobody knows what the short id {id:?} stands for"));
+                }
+                MonitoringInfo {
+                    payload,
+                    ..name.unwrap_or_default()
+                }
+            });
+            infos.collect()
+        });
+        Metrics::new(infos)
+    }
+}

@@ -1,0 +1,185 @@
+//! What the runner's services and the test share.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use beam_proto::fnexec::{Elements, InstructionRequest, StateResponse};
+use tokio::sync::{mpsc, watch};
+use tonic::Status;
+
+use super::ledger::Ledger;
+
+/// Messages that wait in a line to the worker.
+const LINE: usize = 4;
+
+/// Shared by all services of one runner.
+pub(super) struct Hub {
+    pub(super) seed: u64,
+    pub(super) worker_id: String,
+    pub(super) time_limit: Duration,
+    ledger: Mutex<Ledger>,
+    changed: Condvar,
+    pub(super) control: Line<InstructionRequest>,
+    pub(super) data: Vec<Line<Elements>>,
+    pub(super) state: Line<StateResponse>,
+    /// Whether output is read.
+    pub(super) reading: watch::Sender<bool>,
+    /// Whether log entries are read.
+    pub(super) reading_logs: watch::Sender<bool>,
+}
+
+impl Hub {
+    pub(super) fn new(
+        seed: u64,
+        worker_id: String,
+        time_limit: Duration,
+        data_services: usize,
+        ledger: Ledger,
+    ) -> Arc<Self> {
+        Arc::new(Hub {
+            seed,
+            worker_id,
+            time_limit,
+            ledger: Mutex::new(ledger),
+            changed: Condvar::new(),
+            control: Line::default(),
+            data: (0..data_services).map(|_| Line::default()).collect(),
+            state: Line::default(),
+            reading: watch::Sender::new(true),
+            reading_logs: watch::Sender::new(true),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes into the ledger, or reads it.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Ledger) -> T) -> T {
+        let mut ledger = self.lock();
+        let outcome = work(&mut ledger);
+        drop(ledger);
+        self.changed.notify_all();
+        outcome
+    }
+
+    /// Waits until `done` yields something.
+    ///
+    /// # Panics
+    /// The time limit passes, the worker breaks a rule of the protocol, or it ends too early.
+    #[track_caller]
+    pub(super) fn wait<T>(&self, what: &str, done: impl FnMut(&mut Ledger) -> Option<T>) -> T {
+        match self.try_wait(true, done) {
+            Ok(value) => value,
+            Err(why) => self.fail(&format!("waiting for {what}: {why}")),
+        }
+    }
+
+    /// As [`Hub::wait`], but reports what would panic. `early` says whether the worker must live meanwhile.
+    pub(super) fn try_wait<T>(
+        &self,
+        early: bool,
+        mut done: impl FnMut(&mut Ledger) -> Option<T>,
+    ) -> Result<T, String> {
+        let deadline = Instant::now() + self.time_limit;
+        let mut ledger = self.lock();
+        loop {
+            if !ledger.violations.is_empty() {
+                return Err("the worker broke the protocol".into());
+            }
+            if let Some(value) = done(&mut ledger) {
+                return Ok(value);
+            }
+            if let Some(end) = &ledger.worker_end
+                && early
+            {
+                return Err(format!("the worker has ended: {end:?}"));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(format!("nothing came within {:?}", self.time_limit));
+            }
+            ledger = self
+                .changed
+                .wait_timeout(ledger, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Fails the test, with all that helps to find the fault.
+    #[track_caller]
+    pub(super) fn fail(&self, why: &str) -> ! {
+        panic!("{why}\n{}", self.report());
+    }
+
+    /// Seed, violations and transcript.
+    pub(super) fn report(&self) -> String {
+        let ledger = self.lock();
+        let violations: String = ledger
+            .violations
+            .iter()
+            .map(|v| format!("  {v}\n"))
+            .collect();
+        format!(
+            "seed {}\nbroken rules:\n{violations}transcript:\n{}",
+            self.seed, ledger.transcript
+        )
+    }
+
+    /// Checks that a call says which worker it comes from.
+    pub(super) fn check_caller(&self, service: &str, metadata: &tonic::metadata::MetadataMap) {
+        let ids: Vec<_> = metadata.get_all("worker_id").iter().collect();
+        if ids.len() != 1 || ids[0].as_bytes() != self.worker_id.as_bytes() {
+            self.with(|ledger| {
+                let id = &self.worker_id;
+                ledger.violation(format!("{service} is called by {ids:?} instead of {id:?}"));
+            });
+        }
+    }
+}
+
+/// The way of one stream from the runner to the worker.
+pub(super) struct Line<M>(Mutex<Option<mpsc::Sender<Result<M, Status>>>>);
+
+impl<M> Default for Line<M> {
+    fn default() -> Self {
+        Line(Mutex::new(None))
+    }
+}
+
+impl<M> Line<M> {
+    fn lock(&self) -> MutexGuard<'_, Option<mpsc::Sender<Result<M, Status>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A stream was opened. Yields its reading end.
+    pub(super) fn open(
+        &self,
+    ) -> (
+        mpsc::Sender<Result<M, Status>>,
+        mpsc::Receiver<Result<M, Status>>,
+    ) {
+        let (sender, receiver) = mpsc::channel(LINE);
+        *self.lock() = Some(sender.clone());
+        (sender, receiver)
+    }
+
+    /// The writing end, if the stream stands.
+    pub(super) fn sender(&self) -> Option<mpsc::Sender<Result<M, Status>>> {
+        self.lock().clone().filter(|sender| !sender.is_closed())
+    }
+
+    /// Ends the stream in good order.
+    pub(super) fn close(&self) {
+        *self.lock() = None;
+    }
+
+    /// Ends the stream, unless another was opened meanwhile.
+    pub(super) fn close_if(&self, sender: &mpsc::Sender<Result<M, Status>>) {
+        let mut line = self.lock();
+        if line.as_ref().is_some_and(|line| line.same_channel(sender)) {
+            *line = None;
+        }
+    }
+}

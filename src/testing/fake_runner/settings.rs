@@ -1,0 +1,93 @@
+//! What a fake runner is like, before it starts.
+
+use std::time::Duration;
+
+use super::FakeRunner;
+use crate::exec::Registry;
+use crate::harness::Budgets;
+
+/// What a [`FakeRunner`] is like. [`FakeRunner::of`] makes one.
+#[must_use = "a runner must be started"]
+pub struct Settings {
+    pub(super) registry: Registry,
+    pub(super) seed: u64,
+    pub(super) worker_id: String,
+    pub(super) short_ids: bool,
+    pub(super) provisions: bool,
+    pub(super) budgets: Budgets,
+    pub(super) time_limit: Duration,
+    pub(super) data_services: usize,
+    pub(super) starts_worker: bool,
+}
+
+impl Settings {
+    pub(super) fn new(registry: Registry) -> Self {
+        Settings {
+            registry,
+            seed: 0,
+            worker_id: "worker-1".into(),
+            short_ids: false,
+            provisions: false,
+            budgets: Budgets::default(),
+            time_limit: Duration::from_secs(20),
+            data_services: 1,
+            starts_worker: true,
+        }
+    }
+
+    /// Fixes all random choices.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The worker's id.
+    pub fn worker_id(mut self, id: &str) -> Self {
+        self.worker_id = id.into();
+        self
+    }
+
+    /// Tells the worker that the runner knows short ids of metrics. Implies [`Settings::provisions`].
+    pub fn short_ids(mut self) -> Self {
+        self.short_ids = true;
+        self.provisions()
+    }
+
+    /// Gives the worker the address of the provision service only.
+    pub fn provisions(mut self) -> Self {
+        self.provisions = true;
+        self
+    }
+
+    /// What the worker may keep in memory.
+    pub fn budgets(mut self, budgets: Budgets) -> Self {
+        self.budgets = budgets;
+        self
+    }
+
+    /// How long anything may take before the test fails.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// How many data services there are, each with a port of its own.
+    pub fn data_services(mut self, count: usize) -> Self {
+        self.data_services = count;
+        self
+    }
+
+    /// Waits for a worker that something else starts.
+    pub fn without_worker(mut self) -> Self {
+        self.starts_worker = false;
+        self
+    }
+
+    /// Starts the runner and its worker.
+    ///
+    /// # Panics
+    /// There is no free port, or no thread can be started.
+    pub fn start(self) -> FakeRunner {
+        FakeRunner::with(self)
+    }
+}

@@ -1,0 +1,10 @@
+//! Requests of real clients, and what they get for an answer.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod config;
+mod discover;
+mod golden;
+mod outputs;
+mod text;
+mod transforms;

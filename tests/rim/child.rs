@@ -1,0 +1,51 @@
+//! Tests in a process of their own: for what ends the process, and for what is measured of it.
+
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+const NAME: &str = "FERROBEAM_TEST_CHILD";
+
+/// How long a child may live.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Runs a test in a child process. `test` is the full name of the test that calls this; in the child it runs `work`
+/// and yields nothing, in the parent it yields what the child said.
+pub(crate) fn output(test: &str, work: impl FnOnce()) -> Option<Output> {
+    if std::env::var(NAME).is_ok_and(|name| name == test) {
+        work();
+        return None;
+    }
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture", test])
+        .env(NAME, test)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id();
+    let (ended, outcome) = sync_channel(1);
+    std::thread::spawn(move || ended.send(child.wait_with_output()));
+    match outcome.recv_timeout(LONGEST) {
+        Ok(output) => Some(output.unwrap()),
+        Err(_) => {
+            let _ = Command::new("kill").args(["-9", &id.to_string()]).status();
+            panic!("{test} did not end within {LONGEST:?}");
+        }
+    }
+}
+
+/// Runs a test that must succeed in a child process.
+pub(crate) fn run(test: &str, work: impl FnOnce()) {
+    let Some(output) = output(test, work) else {
+        return;
+    };
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{test} failed\n{}\n{}",
+        said(&output.stdout),
+        said(&output.stderr)
+    );
+}

@@ -1,0 +1,8 @@
+//! A real worker against a runner that plays the other side of the protocol.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod basics;
+mod child;
+mod errors;
+mod shutdown;
+mod support;
