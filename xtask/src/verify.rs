@@ -54,7 +54,7 @@ const PARTS: &[Part] = &[
     Part {
         name: "xlang",
         about: "Python pipelines of our own against the ferrobeam binary",
-        default: false,
+        default: true,
         run: pytest::xlang,
     },
     Part {
