@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::activity::{Activity, PhaseTimes};
-use super::edge::{AnyLink, Edge, Form, SharedMaker, adapt, erase, ops, unbox};
+use super::edge::{AnyLink, Edge, FlowOps, Form, SharedMaker, adapt, erase, ops, unbox};
 use super::flow::Opaque;
 use super::nodes::{CombinePlace, MapWindows, MergeWindows, ParDoPlace, SinkSpec};
 use super::plan::{IdleSinks, Plan, PlanMetrics, from_panic};
@@ -63,6 +63,7 @@ pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -
         meters: spec.collections.iter().map(|_| Meter::default()).collect(),
         metrics: MetricSet::default(),
         shared: HashMap::new(),
+        kinds: HashMap::new(),
         sinks: sinks(&spec).map(|(index, _)| index).collect(),
         fed: HashSet::new(),
         pages: Arc::new(TailPages(services.functions.state.clone())),
@@ -97,6 +98,9 @@ pub(super) fn sinks(spec: &PlanSpec) -> impl Iterator<Item = (usize, &PortSpec)>
         })
 }
 
+/// A kind of item.
+type Kind = &'static dyn FlowOps;
+
 struct Linker<'a> {
     spec: &'a Arc<PlanSpec>,
     registry: &'a Registry,
@@ -107,6 +111,8 @@ struct Linker<'a> {
     metrics: MetricSet,
     /// By flatten: how to get one more link to it, and what it takes.
     shared: HashMap<usize, (Box<dyn SharedMaker>, Form)>,
+    /// By collection: what its readers prefer.
+    kinds: HashMap<CollectionIndex, Option<Kind>>,
     /// Node indices.
     sinks: Vec<usize>,
     /// Indices of the sinks that something feeds.
@@ -178,26 +184,23 @@ impl Linker<'_> {
     }
 
     /// The kind of item that the functions which read a collection want, if any does.
-    fn preferred(
-        &self,
-        collection: CollectionIndex,
-    ) -> Result<Option<&'static dyn super::edge::FlowOps>> {
+    fn preferred(&mut self, collection: CollectionIndex) -> Result<Option<Kind>> {
+        // Kept, since flattens can make many ways to one collection.
+        if let Some(kind) = self.kinds.get(&collection) {
+            return Ok(*kind);
+        }
+        let mut kind = None;
         for (node, _) in &self.spec.collections[collection].readers {
             let reader = &self.spec.nodes[*node];
-            let wanted = match &reader.kind {
-                NodeKind::ParDo { function, .. } => Some(
-                    self.registry
-                        .function(&function.name)
-                        .at("transform", &reader.id)?
-                        .input
-                        .ops,
-                ),
+            kind = match &reader.kind {
+                NodeKind::ParDo { function, .. } => {
+                    let function = self.registry.function(&function.name);
+                    Some(function.at("transform", &reader.id)?.input.ops)
+                }
                 NodeKind::Combine { stage, function } => {
-                    let combiner = self
-                        .registry
-                        .combiner(&function.name)
-                        .at("transform", &reader.id)?;
-                    Some((combiner.forms)(*stage, any_key()).0.ops)
+                    let combiner = self.registry.combiner(&function.name);
+                    let forms = combiner.at("transform", &reader.id)?.forms;
+                    Some(forms(*stage, any_key()).0.ops)
                 }
                 NodeKind::Flatten | NodeKind::WindowInto(_) => match reader.outputs.first() {
                     Some((_, output)) => self.preferred(*output)?,
@@ -205,11 +208,12 @@ impl Linker<'_> {
                 },
                 _ => None,
             };
-            if wanted.is_some() {
-                return Ok(wanted);
+            if kind.is_some() {
+                break;
             }
         }
-        Ok(None)
+        self.kinds.insert(collection, kind);
+        Ok(kind)
     }
 
     /// A link that takes items of `form` and gives them to all readers of a collection.
@@ -217,9 +221,9 @@ impl Linker<'_> {
         let readers = self.spec.collections[collection].readers.clone();
         let mut links = readers
             .into_iter()
-            .map(|(node, tag)| {
+            .map(|(node, _)| {
                 let id = &self.spec.nodes[node].id;
-                self.reader(node, &tag, form).at("transform", id)
+                self.reader(node, form).at("transform", id)
             })
             .collect::<Result<Vec<_>>>()?;
         match links.len() {
@@ -230,7 +234,7 @@ impl Linker<'_> {
     }
 
     /// A link that takes items of `form` and gives them to one node.
-    fn reader(&mut self, node: usize, _tag: &str, form: &Form) -> Result<AnyLink> {
+    fn reader(&mut self, node: usize, form: &Form) -> Result<AnyLink> {
         let spec = &self.spec.nodes[node];
         match &spec.kind {
             NodeKind::Source(_) => Err(Error::descriptor("a source cannot have an input")),
