@@ -15,6 +15,10 @@ pub(crate) fn endpoint() -> String {
 }
 
 /// Starts the runner. The program that starts it has a time limit of its own, so this waits for its answer.
+#[allow(
+    clippy::zombie_processes,
+    reason = "it is kept for as long as this process lives"
+)]
 fn start() -> (Child, String) {
     let xtask = env::var_os("FERROBEAM_XTASK").expect(
         "FERROBEAM_XTASK is not set: it names the program that starts runners; run these tests by `cargo verify`",
