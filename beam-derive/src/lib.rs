@@ -1,6 +1,7 @@
 //! Derive macros of ferrobeam. Their examples are in the documentation of `ferrobeam::dofn`.
 
 mod attributes;
+mod collections;
 mod generics;
 mod named;
 mod ports;
@@ -54,4 +55,16 @@ fn finish(made: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
 #[proc_macro_derive(Row, attributes(beam))]
 pub fn row(input: TokenStream) -> TokenStream {
     row::derive(syn::parse_macro_input!(input as syn::DeriveInput)).into()
+}
+
+/// Makes a struct with named fields the inputs or outputs of a transform: implements
+/// `ferrobeam::expansion::Collections`.
+///
+/// Every field is a `Collection`, such as `PCollection<T>`, and its name is what other SDKs call it.
+/// `#[beam(crate = "path")]` says where ferrobeam is, if not at `::ferrobeam`.
+#[proc_macro_derive(Collections, attributes(beam))]
+pub fn collections(input: TokenStream) -> TokenStream {
+    finish(collections::derive(parse_macro_input!(
+        input as DeriveInput
+    )))
 }

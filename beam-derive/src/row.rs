@@ -1,6 +1,6 @@
 //! `#[derive(Row)]`: a struct with named fields as a row.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -30,11 +30,11 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let described = fields.iter().map(RowField::describe);
     let is_null = fields.iter().enumerate().map(|(index, field)| {
         let member = field.member;
-        quote!(#index => ::ferrobeam::element::FieldValue::is_null(&self.#member),)
+        quote_spanned!(field.span()=> #index => ::ferrobeam::element::FieldValue::is_null(&self.#member),)
     });
     let put = fields.iter().map(|field| {
         let member = field.member;
-        quote!(::ferrobeam::element::FieldValue::put_field(&self.#member, out);)
+        quote_spanned!(field.span()=> ::ferrobeam::element::FieldValue::put_field(&self.#member, out);)
     });
     let read = fields.iter().map(RowField::read);
     Ok(quote! {
@@ -192,6 +192,12 @@ impl<'a> RowField<'a> {
         Ok(parsed)
     }
 
+    /// Where code that depends on the field's type stands, so that an unsupported type is pointed at, and not the
+    /// derive.
+    fn span(&self) -> Span {
+        self.field_type.span().resolved_at(Span::call_site())
+    }
+
     fn describe(&self) -> TokenStream {
         let RowField {
             field_type,
@@ -200,12 +206,11 @@ impl<'a> RowField<'a> {
             default,
             ..
         } = self;
-        // The type's span, so that an unsupported type is pointed at, and not the derive.
         match default {
-            None => quote_spanned! {field_type.span()=>
+            None => quote_spanned! {self.span()=>
                 ::ferrobeam::element::row::derived::field::<#field_type>(#name, #description)
             },
-            Some(default) => quote_spanned! {field_type.span()=>
+            Some(default) => quote_spanned! {self.span()=>
                 ::ferrobeam::element::row::derived::field_or::<#field_type>(#name, #description, #default)
             },
         }
@@ -219,8 +224,10 @@ impl<'a> RowField<'a> {
             ..
         } = self;
         match default {
-            None => quote!(#member: reader.field(#name)?),
-            Some(default) => quote!(#member: reader.field_or(#name, || #default)?),
+            None => quote_spanned!(self.span()=> #member: reader.field(#name)?),
+            Some(default) => {
+                quote_spanned!(self.span()=> #member: reader.field_or(#name, || #default)?)
+            }
         }
     }
 }
@@ -252,4 +259,111 @@ fn description(attributes: &[Attribute]) -> String {
         .filter(|line| !line.is_empty())
         .collect();
     lines.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    /// The message with which the derive refuses.
+    fn refusal(input: &DeriveInput) -> String {
+        expand(input).expect_err("it must refuse").to_string()
+    }
+
+    #[test]
+    fn only_structs_with_named_fields_are_rows() {
+        let shape = "a row is a struct with named fields, but `X` is";
+        assert_eq!(
+            refusal(&parse_quote!(
+                enum X {
+                    A,
+                    B,
+                }
+            )),
+            format!("{shape} an enum")
+        );
+        assert_eq!(
+            refusal(&parse_quote!(
+                struct X(i64, String);
+            )),
+            format!("{shape} a tuple struct")
+        );
+        assert_eq!(
+            refusal(&parse_quote!(
+                struct X;
+            )),
+            format!("{shape} a unit struct")
+        );
+        assert_eq!(
+            refusal(&parse_quote!(union X { a: u8 })),
+            format!("{shape} a union")
+        );
+    }
+
+    #[test]
+    fn a_row_has_one_schema() {
+        let message =
+            "a row has one schema: derive it for a struct without type or lifetime parameters";
+        assert_eq!(
+            refusal(&parse_quote!(
+                struct X<T> {
+                    a: T,
+                }
+            )),
+            message
+        );
+        assert_eq!(
+            refusal(&parse_quote!(
+                struct X<'a> {
+                    a: &'a str,
+                }
+            )),
+            message
+        );
+    }
+
+    #[test]
+    fn attributes_are_known_or_refused() {
+        let input = parse_quote!(
+            struct X {
+                #[beam(defalt = 1)]
+                a: i64,
+            }
+        );
+        assert_eq!(
+            refusal(&input),
+            "a field of a row knows `rename = \"name\"` and `default = expression`"
+        );
+        let input = parse_quote!(
+            struct X {
+                #[beam(rename = "")]
+                a: i64,
+            }
+        );
+        assert_eq!(refusal(&input), "a field needs a name");
+    }
+
+    #[test]
+    fn names_are_distinct() {
+        let input = parse_quote!(
+            struct X {
+                a: i64,
+                #[beam(rename = "a")]
+                b: i64,
+            }
+        );
+        assert_eq!(refusal(&input), "two fields are called `a`");
+    }
+
+    #[test]
+    fn doc_comments_are_descriptions() {
+        let field: Field = parse_quote! {
+            /// What it is.
+            ///
+            /// And why.
+            a: i64
+        };
+        assert_eq!(description(&field.attrs), "What it is. And why.");
+    }
 }

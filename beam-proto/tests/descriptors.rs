@@ -60,7 +60,7 @@ fn installed() -> DescriptorPool {
         .spawn()
         .unwrap_or_else(|error| panic!("FERROBEAM_PYTHON={}: {error}", python.display()));
     let mut stdout = child.stdout.take().unwrap();
-    let (sender, output) = mpsc::channel();
+    let (sender, output) = mpsc::sync_channel(1);
     thread::spawn(move || {
         let mut bytes = Vec::new();
         let read = stdout.read_to_end(&mut bytes).map(|_| bytes);

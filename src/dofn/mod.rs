@@ -1,5 +1,6 @@
 //! What users write: functions over elements, and the typed ports they reach the pipeline through.
 
+pub mod builtin;
 mod closure;
 mod combine;
 mod context;
@@ -11,6 +12,7 @@ mod ports;
 mod services;
 mod side;
 mod site;
+mod views;
 
 pub use closure::{Filter, FlatMap, Map, Start, Step, Steps, Then, TryMap, steps};
 pub use combine::{CombineFn, Count, Max, Mean, Merge, Min, Plain, Sum};
@@ -24,10 +26,9 @@ pub use named::{FUNCTION_URN, FunctionPayload, Named, namespace};
 pub use out::{Meter, Out, Sampler};
 pub use ports::{Describe, InWindow, OutSlot, Port, Ports, Wiring};
 pub use services::{Clock, Services, SideKey, StateKey, StatePort};
-pub use side::{
-    List, Map as MapView, MultiMap, Reframe, Side, SideAccess, SideReader, Single, View,
-};
+pub use side::{EncodeKey, Reframe, Side, SideAccess, SideReader, View};
 pub use site::Site;
+pub use views::{List, Map as MapView, MultiMap, Single};
 
 use std::time::Duration;
 

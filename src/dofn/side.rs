@@ -1,12 +1,11 @@
 //! Side inputs: small collections that a function can look things up in.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{Describe, Port, SideKey, StateKey, StatePort, Wiring};
-use crate::element::{Element, Iter, Kv, Nesting, Page, Pages, Timestamp, encoded};
+use crate::element::{Element, Iter, Nesting, Page, Pages, Timestamp, encoded};
 use crate::error::{Error, Result};
 use crate::window::WindowFn;
 
@@ -19,7 +18,8 @@ pub enum SideAccess {
     Multimap,
 }
 
-/// A way to look at a collection: [`Single`], [`List`], [`Map`] or [`MultiMap`].
+/// A way to look at a collection: [`Single`](super::Single), [`List`](super::List), [`MapView`](super::MapView) or
+/// [`MultiMap`](super::MultiMap).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a view of a side input",
     label = "not a view",
@@ -86,6 +86,9 @@ impl<F: ?Sized, V: View> Port<F> for Side<V> {
 /// Makes pages of one form from pages of another, where the runner's coder has length prefixes that ours has not.
 pub type Reframe = Arc<dyn Fn(Arc<dyn Pages>) -> Arc<dyn Pages> + Send + Sync>;
 
+/// Turns one of our encoded keys into the runner's form.
+pub type EncodeKey = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
+
 /// Reads a side input in the window that belongs to the element in hand.
 pub struct SideReader {
     state: Arc<dyn StatePort>,
@@ -98,8 +101,7 @@ pub struct SideReader {
     /// For values, and for keys where there are any.
     reframe: Option<Reframe>,
     reframe_keys: Option<Reframe>,
-    /// Turns one of our encoded keys into the runner's form.
-    encode_key: Option<Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>>,
+    encode_key: Option<EncodeKey>,
 }
 
 impl SideReader {
@@ -138,11 +140,7 @@ impl SideReader {
 
     /// Lists keys through `reframe`, and looks them up through `encode`.
     #[must_use]
-    pub fn with_keys(
-        mut self,
-        reframe: Option<Reframe>,
-        encode: Option<Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>>,
-    ) -> Self {
+    pub fn with_keys(mut self, reframe: Option<Reframe>, encode: Option<EncodeKey>) -> Self {
         self.reframe_keys = reframe;
         self.encode_key = encode;
         self
@@ -168,6 +166,11 @@ impl SideReader {
         self.key.window = window;
         self.main = Some(main.to_vec());
         Ok(moved)
+    }
+
+    /// The side input's local name.
+    pub fn tag(&self) -> &str {
+        &self.key.side
     }
 
     fn check(&self) -> Result<()> {
@@ -238,206 +241,4 @@ impl Pages for KeyPages {
     fn page(&self, _token: &Bytes, continuation: &Bytes) -> Result<Page> {
         self.state.get(&self.key, continuation)
     }
-}
-
-/// A collection of exactly one value.
-pub struct Single<T> {
-    reader: SideReader,
-    value: Option<Option<T>>,
-}
-
-impl<T: Element> Single<T> {
-    /// The value.
-    ///
-    /// # Errors
-    /// The collection is empty, has more than one value, or cannot be read.
-    pub fn get(&mut self) -> Result<&T> {
-        let side = self.reader.key.side.clone();
-        self.get_optional()?.ok_or_else(|| {
-            Error::user(format!(
-                "side input {side:?} is empty, but exactly one value is wanted; use get_optional"
-            ))
-        })
-    }
-
-    /// The value, if there is one.
-    ///
-    /// # Errors
-    /// The collection has more than one value, or cannot be read.
-    pub fn get_optional(&mut self) -> Result<Option<&T>> {
-        if self.value.is_none() {
-            let all = self.reader.all::<T>()?;
-            let mut values = all.iter();
-            let first = values.next().transpose()?;
-            if values.next().is_some() {
-                return Err(Error::user(format!(
-                    "side input {:?} has more than one value, but exactly one is wanted; use List",
-                    self.reader.key.side
-                )));
-            }
-            self.value = Some(first);
-        }
-        Ok(self.value.as_ref().and_then(Option::as_ref))
-    }
-}
-
-impl<T: Element> View for Single<T> {
-    type Element = T;
-    const ACCESS: SideAccess = SideAccess::Iterable;
-
-    fn open(reader: SideReader) -> Self {
-        Single {
-            reader,
-            value: None,
-        }
-    }
-
-    fn reader(&mut self) -> &mut SideReader {
-        &mut self.reader
-    }
-
-    fn forget(&mut self) {
-        self.value = None;
-    }
-}
-
-/// All values of a collection, in no particular order.
-pub struct List<T> {
-    reader: SideReader,
-    values: std::marker::PhantomData<fn() -> T>,
-}
-
-impl<T: Element> List<T> {
-    /// The values; may be iterated any number of times within the bundle.
-    ///
-    /// # Errors
-    /// Read outside of `process`.
-    pub fn values(&self) -> Result<Iter<T>> {
-        self.reader.all()
-    }
-}
-
-impl<T: Element> View for List<T> {
-    type Element = T;
-    const ACCESS: SideAccess = SideAccess::Iterable;
-
-    fn open(reader: SideReader) -> Self {
-        List {
-            reader,
-            values: std::marker::PhantomData,
-        }
-    }
-
-    fn reader(&mut self) -> &mut SideReader {
-        &mut self.reader
-    }
-
-    fn forget(&mut self) {}
-}
-
-/// The most keys whose values a [`Map`] remembers within a window.
-const REMEMBERED_KEYS: usize = 10_000;
-
-/// One value for each key.
-pub struct Map<K, V> {
-    reader: SideReader,
-    seen: HashMap<Vec<u8>, Option<V>>,
-    keys: std::marker::PhantomData<fn() -> K>,
-}
-
-impl<K: Element, V: Element> Map<K, V> {
-    /// The value of `key`, if it has one.
-    ///
-    /// # Errors
-    /// The key has more than one value, or the side input cannot be read.
-    pub fn get(&mut self, key: &K) -> Result<Option<&V>> {
-        let bytes = encoded(key, Nesting::Nested);
-        if !self.seen.contains_key(&bytes) {
-            let all = self.reader.of_key::<K, V>(key)?;
-            let mut values = all.iter();
-            let first = values.next().transpose()?;
-            if values.next().is_some() {
-                return Err(Error::user(format!(
-                    "side input {:?} has more than one value for a key; use MultiMap",
-                    self.reader.key.side
-                )));
-            }
-            if self.seen.len() >= REMEMBERED_KEYS {
-                self.seen.clear();
-            }
-            self.seen.insert(bytes.clone(), first);
-        }
-        Ok(self.seen.get(&bytes).and_then(Option::as_ref))
-    }
-
-    /// The keys.
-    ///
-    /// # Errors
-    /// Read outside of `process`.
-    pub fn keys(&self) -> Result<Iter<K>> {
-        self.reader.keys()
-    }
-}
-
-impl<K: Element, V: Element> View for Map<K, V> {
-    type Element = Kv<K, V>;
-    const ACCESS: SideAccess = SideAccess::Multimap;
-
-    fn open(reader: SideReader) -> Self {
-        Map {
-            reader,
-            seen: HashMap::new(),
-            keys: std::marker::PhantomData,
-        }
-    }
-
-    fn reader(&mut self) -> &mut SideReader {
-        &mut self.reader
-    }
-
-    fn forget(&mut self) {
-        self.seen.clear();
-    }
-}
-
-/// Any number of values for each key.
-pub struct MultiMap<K, V> {
-    reader: SideReader,
-    types: std::marker::PhantomData<fn() -> (K, V)>,
-}
-
-impl<K: Element, V: Element> MultiMap<K, V> {
-    /// The values of `key`; none if it does not occur.
-    ///
-    /// # Errors
-    /// Read outside of `process`.
-    pub fn get(&self, key: &K) -> Result<Iter<V>> {
-        self.reader.of_key(key)
-    }
-
-    /// The distinct keys.
-    ///
-    /// # Errors
-    /// Read outside of `process`.
-    pub fn keys(&self) -> Result<Iter<K>> {
-        self.reader.keys()
-    }
-}
-
-impl<K: Element, V: Element> View for MultiMap<K, V> {
-    type Element = Kv<K, V>;
-    const ACCESS: SideAccess = SideAccess::Multimap;
-
-    fn open(reader: SideReader) -> Self {
-        MultiMap {
-            reader,
-            types: std::marker::PhantomData,
-        }
-    }
-
-    fn reader(&mut self) -> &mut SideReader {
-        &mut self.reader
-    }
-
-    fn forget(&mut self) {}
 }

@@ -126,6 +126,14 @@ impl WindowBytes {
         }
     }
 
+    /// The windows whose encodings stand one after the other in `bytes`.
+    pub fn of(count: u32, bytes: &[u8]) -> Self {
+        WindowBytes {
+            count,
+            bytes: SmallVec::from_slice(bytes),
+        }
+    }
+
     /// Adds one encoded window.
     pub fn push(&mut self, window: &[u8]) {
         self.count += 1;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::iterable::Pages;
+use super::pages::Pages;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How deep values may nest in each other: rows in rows, iterables in iterables.

@@ -6,32 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::pages::{PagedReader, Pages};
+use super::values::{negative_count, skip_blocks, skip_values, skip_with};
 use super::{Coder, DecodeRef, Element, Input, Nesting, put_varint};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The most values of zero bytes that one iterable may claim: nothing in the input bounds their number.
-pub(super) const MAX_EMPTY_VALUES: u64 = 1 << 20;
-
 /// Inline parts up to this size are copied; larger ones share the received chunk and keep it alive.
 const SHARE_FROM: usize = 4096;
-
-/// Where the rest of a state-backed iterable comes from, page by page.
-pub trait Pages: Send + Sync {
-    /// The page of `token` that `continuation` names; the first page where it is empty. Blocks until it is there.
-    ///
-    /// # Errors
-    /// The runner refused, or the connection broke.
-    fn page(&self, token: &Bytes, continuation: &Bytes) -> Result<Page>;
-}
-
-/// A stretch of the encoded values of a state-backed iterable. Values may begin in one page and end in the next.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// Encoded values, possibly none.
-    pub data: Bytes,
-    /// Names the next page; empty after the last one.
-    pub continuation: Bytes,
-}
 
 /// The values of one key, in no particular order; may be iterated any number of times within its bundle.
 ///
@@ -297,85 +278,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Cuts the pages of one token into runs of whole values.
-pub struct PagedReader<'a> {
-    pages: &'a Arc<dyn Pages>,
-    token: &'a Bytes,
-    /// `None` after the last page.
-    continuation: Option<Bytes>,
-    /// The start of a value whose end is in the next page.
-    partial: Vec<u8>,
-}
-
-impl<'a> PagedReader<'a> {
-    /// Starts before the first page.
-    pub fn new(pages: &'a Arc<dyn Pages>, token: &'a Bytes) -> Self {
-        PagedReader {
-            pages,
-            token,
-            continuation: Some(Bytes::new()),
-            partial: Vec::new(),
-        }
-    }
-
-    /// The next run of whole nested values and their number; `None` at the end.
-    ///
-    /// # Errors
-    /// A page that cannot be had, bytes that do not decode, or a last value that does not end.
-    pub fn next_run<T: Element>(&mut self) -> Result<Option<(Bytes, u64)>> {
-        loop {
-            let Some(continuation) = self.continuation.take() else {
-                return if self.partial.is_empty() {
-                    Ok(None)
-                } else {
-                    Err(Error::decode(
-                        "the pages of a state-backed iterable end within a value",
-                    ))
-                };
-            };
-            let page = self.pages.page(self.token, &continuation)?;
-            self.continuation = (!page.continuation.is_empty()).then_some(page.continuation);
-            let data = if self.partial.is_empty() {
-                page.data
-            } else {
-                let mut joined = std::mem::take(&mut self.partial);
-                joined.extend_from_slice(&page.data);
-                joined.into()
-            };
-            let (whole, count) = whole_values::<T>(&data)?;
-            self.partial = data[whole..].to_vec();
-            if count > 0 {
-                return Ok(Some((data.slice(..whole), count)));
-            }
-        }
-    }
-}
-
-/// How many bytes of `data` are whole values, and how many values those are.
-fn whole_values<T: Element>(data: &Bytes) -> Result<(usize, u64)> {
-    let mut input = Input::new(data);
-    let mut count = 0;
-    loop {
-        let before = input.remaining();
-        if before == 0 {
-            return Ok((data.len(), count));
-        }
-        match T::skip(&mut input, Nesting::Nested) {
-            Ok(()) if input.remaining() == before => {
-                return Err(Error::decode(format!(
-                    "values of {} have no bytes and cannot be paged",
-                    T::coder()
-                )));
-            }
-            Ok(()) => count += 1,
-            Err(error) if error.kind() == ErrorKind::Truncated => {
-                return Ok((data.len() - before, count));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 impl<T: Element> Element for Iter<T> {
     fn coder() -> Coder {
         Coder::iterable(T::coder())
@@ -445,76 +347,6 @@ impl<T: Element> Element for Iter<T> {
     }
 }
 
-#[cold]
-pub(super) fn negative_count(count: i64) -> Error {
-    Error::decode(format!(
-        "an iterable has the count {count}; only -1 may be negative"
-    ))
-}
-
-/// Steps over `count` values.
-fn skip_values(
-    input: &mut Input<'_>,
-    count: u64,
-    skip: &mut impl FnMut(&mut Input<'_>) -> Result<()>,
-) -> Result<()> {
-    for done in 0..count {
-        let before = input.remaining();
-        skip(input)?;
-        if input.remaining() == before {
-            if count > MAX_EMPTY_VALUES {
-                return Err(Error::decode(format!(
-                    "an iterable claims {count} values of zero bytes; at most {MAX_EMPTY_VALUES} are allowed"
-                )));
-            }
-            // Values of zero bytes are all alike: stepping over one is stepping over all.
-            if done == 0 && before == 0 {
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Steps over blocks. Yields the length of the blocks without their end mark, and the token of a tail.
-fn skip_blocks(
-    input: &mut Input<'_>,
-    skip: &mut impl FnMut(&mut Input<'_>) -> Result<()>,
-) -> Result<(usize, Option<Bytes>)> {
-    let before = input.remaining();
-    loop {
-        let used = before - input.remaining();
-        match input.varint()? as i64 {
-            0 => return Ok((used, None)),
-            -1 => {
-                let length = input.length()?;
-                let token = input.take(length)?;
-                return Ok((used, Some(Bytes::copy_from_slice(token))));
-            }
-            count @ 1.. => skip_values(input, count as u64, skip)?,
-            count => return Err(negative_count(count)),
-        }
-    }
-}
-
-/// Steps over one iterable whose elements `skip` steps over.
-pub(super) fn skip_with(
-    input: &mut Input<'_>,
-    mut skip: impl FnMut(&mut Input<'_>) -> Result<()>,
-) -> Result<()> {
-    let count = i32::from_be_bytes(input.array::<4>()?);
-    input.enter()?;
-    match count {
-        0.. => skip_values(input, count as u64, &mut skip)?,
-        -1 => {
-            skip_blocks(input, &mut skip)?;
-        }
-        _ => return Err(negative_count(i64::from(count))),
-    }
-    input.leave();
-    Ok(())
-}
-
 /// Writes values with their count.
 pub(super) fn put_counted<T: Element>(out: &mut Vec<u8>, values: &[T]) {
     let count = u32::try_from(values.len()).unwrap_or(u32::MAX);
@@ -535,7 +367,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::element::{decoded, encoded};
+    use crate::element::{Page, decoded, encoded};
 
     #[test]
     fn golden_bytes() {

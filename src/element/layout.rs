@@ -1,7 +1,7 @@
 //! Stepping over values of a type that only its coder describes.
 
 use super::coder::{Coder, urn};
-use super::{Input, Nesting};
+use super::{Input, Nesting, RAW_CODER};
 use crate::error::{Error, Result};
 
 /// The shape of a coder's bytes: enough to find where a value ends.
@@ -42,7 +42,7 @@ impl Layout {
     pub fn of(coder: &Coder) -> Result<Self> {
         let part = |index| Layout::of(coder.component(index)?).map(Box::new);
         Ok(match coder.urn.as_ref() {
-            urn::BYTES | urn::STRING_UTF8 => Layout::Bytes,
+            urn::BYTES | urn::STRING_UTF8 | RAW_CODER => Layout::Bytes,
             urn::VARINT => Layout::Varint,
             urn::BOOL => Layout::Fixed(1),
             urn::DOUBLE => Layout::Fixed(8),
@@ -113,7 +113,7 @@ impl Layout {
                 ))),
             },
             Layout::Iterable(element) => {
-                super::iterable::skip_with(input, |input| element.skip(input, Nesting::Nested))
+                super::values::skip_with(input, |input| element.skip(input, Nesting::Nested))
             }
             Layout::IntervalWindow => {
                 input.array::<8>()?;
@@ -127,7 +127,7 @@ impl Layout {
                 key.skip(input, Nesting::Nested)?;
                 let tag = input.length()?;
                 input.take(tag)?;
-                super::iterable::skip_with(input, |input| window.skip(input, Nesting::Nested))?;
+                super::values::skip_with(input, |input| window.skip(input, Nesting::Nested))?;
                 match input.byte()? {
                     0 => {
                         input.array::<16>()?;

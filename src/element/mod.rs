@@ -8,6 +8,7 @@ mod input;
 mod iterable;
 mod kv;
 mod layout;
+mod pages;
 mod pane;
 pub mod row;
 mod sharded_key;
@@ -15,20 +16,22 @@ mod standard;
 mod time;
 mod timer;
 mod transcode;
+mod values;
 
 pub use coder::Coder;
 pub use header::{ElementMetadata, Header, WindowBytes, WindowCoding};
 pub use input::{Input, MAX_DEPTH, put_varint};
-pub use iterable::{Iter, Page, PagedReader, Pages, Values};
+pub use iterable::{Iter, Values};
 pub use kv::{Keyed, Kv, KvVisitor};
 pub use layout::Layout;
+pub use pages::{Page, PagedReader, Pages};
 pub use pane::{Pane, Timing};
 pub use row::{DynRow, FieldValue, Row, Schema, Value};
 pub use sharded_key::ShardedKey;
 pub use standard::{NotAByte, RAW_CODER, Raw};
 pub use time::Timestamp;
 pub use timer::{Firing, Timer, TimerCoding};
-pub use transcode::Transcoder;
+pub use transcode::{TranscodedPages, Transcoder, plain};
 
 use crate::error::Result;
 

@@ -63,9 +63,9 @@ pub(crate) trait FlowOps: Send + Sync {
     fn share(&self, link: AnyLink, meter: Meter) -> Result<Box<dyn SharedMaker>>;
     fn assign(&self, window_fn: WindowFn, meter: Meter, link: AnyLink) -> Result<AnyLink>;
     /// Bytes of `wire` into items for `link`.
-    fn from_opaque(&self, wire: &Coder, link: AnyLink) -> Result<FlowLink<Opaque>>;
-    /// Items of `own` into bytes of that coder.
-    fn to_opaque(&self, own: &Coder, link: FlowLink<Opaque>) -> Result<AnyLink>;
+    fn decoding(&self, wire: &Coder, link: AnyLink) -> Result<FlowLink<Opaque>>;
+    /// Items of `own` into bytes of `wire`.
+    fn encoding(&self, own: &Coder, wire: &Coder, link: FlowLink<Opaque>) -> Result<AnyLink>;
     /// A link for pairs of this type that takes their keys apart, if `edge` wants that.
     fn split(&self, edge: Edge) -> std::result::Result<AnyLink, Edge>;
     /// A link for values under keys of `key` that puts pairs of this type together, if `from` is their flow.
@@ -222,12 +222,12 @@ impl<F: Flow + Convert> FlowOps for OpsOf<F> {
         ))))
     }
 
-    fn from_opaque(&self, wire: &Coder, link: AnyLink) -> Result<FlowLink<Opaque>> {
+    fn decoding(&self, wire: &Coder, link: AnyLink) -> Result<FlowLink<Opaque>> {
         Ok(Box::new(Decode::<F>::new(wire, unbox::<F>(link)?)?))
     }
 
-    fn to_opaque(&self, own: &Coder, link: FlowLink<Opaque>) -> Result<AnyLink> {
-        Ok(erase::<F>(Box::new(Encode::<F>::new(own, link)?)))
+    fn encoding(&self, own: &Coder, wire: &Coder, link: FlowLink<Opaque>) -> Result<AnyLink> {
+        Ok(erase::<F>(Box::new(Encode::<F>::new(own, wire, link)?)))
     }
 
     fn split(&self, edge: Edge) -> std::result::Result<AnyLink, Edge> {
@@ -296,6 +296,11 @@ pub(crate) fn adapt(from: &Form, edge: Edge) -> Result<AnyLink> {
             .at("emitted", from.ops.name())
             .at("taken", form.ops.name())
     };
-    let opaque = form.ops.from_opaque(&from.coder, link).map_err(wrong)?;
-    from.ops.to_opaque(&from.coder, opaque)
+    if form.ops.id() == flow_id::<Opaque>() {
+        let link = unbox::<Opaque>(link)?;
+        let encoding = from.ops.encoding(&from.coder, &form.coder, link);
+        return encoding.map_err(wrong);
+    }
+    let opaque = form.ops.decoding(&from.coder, link).map_err(wrong)?;
+    from.ops.encoding(&from.coder, &from.coder, opaque)
 }

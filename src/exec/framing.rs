@@ -81,7 +81,8 @@ impl Framing {
                 scratch.clear();
                 transcoder.convert(input, Nesting::Nested, scratch, Nesting::Nested)?;
                 let mut own = Input::new(scratch).whole();
-                if let Some(pages) = input.pages() {
+                let tails = input.pages().and_then(|p| transcoder.tail_pages(p));
+                if let Some(pages) = tails.as_ref().or(input.pages()) {
                     own = own.with_pages(pages);
                 }
                 T::decode(&mut own, Nesting::Nested)

@@ -12,12 +12,13 @@ use super::flow::Opaque;
 use super::nodes::{CombinePlace, MapWindows, MergeWindows, ParDoPlace, SinkSpec};
 use super::plan::{IdleSinks, Plan, PlanMetrics, from_panic};
 use super::registry::Registry;
+use super::side::with_framing;
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
 use crate::dofn::{
     Meter, MetricSet, OutSlot, Services, SideReader, StateKey, StatePort, Wiring, namespace,
 };
 use crate::element::coder::urn;
-use crate::element::{Coder, Layout, Page, Pages};
+use crate::element::{Coder, Layout, Page, Pages, RAW_CODER, plain};
 use crate::error::{Context, Error, Result};
 use crate::model::descriptor::{
     CollectionIndex, HeaderSpec, NodeKind, NodeSpec, PlanSpec, PortSpec, SideSpec, end_of_windows,
@@ -124,13 +125,12 @@ impl Linker<'_> {
             linked.push(self.source(node, &port).at("transform", &spec.id)?);
         }
         let (sources, progress) = linked.into_iter().unzip();
-        let times = Arc::new(
-            self.spec
-                .nodes
-                .iter()
-                .map(|_| PhaseTimes::default())
-                .collect(),
-        );
+        let times = self
+            .spec
+            .nodes
+            .iter()
+            .map(|_| PhaseTimes::default())
+            .collect();
         let metrics = PlanMetrics {
             user: self.metrics,
             collections: self.meters,
@@ -337,6 +337,18 @@ impl Linker<'_> {
         )
     }
 
+    /// A link that takes raw values and gives them to all readers of a collection, whose coder alone says what they are.
+    fn readers_of_raw(&mut self, collection: CollectionIndex, raw: &Form) -> Result<AnyLink> {
+        let spec = &self.spec.collections[collection];
+        let Some(coder) = &spec.coder else {
+            return Err(Error::descriptor("the coder of a collection is missing")
+                .at("collection", &spec.id));
+        };
+        let form = opaque(plain(coder));
+        let link = self.readers(collection, &form)?;
+        adapt(raw, Edge { form, link })
+    }
+
     fn par_do(&mut self, node: usize, spec: &NodeSpec, sides: &[SideSpec]) -> Result<Edge> {
         let NodeKind::ParDo {
             function: payload, ..
@@ -354,7 +366,11 @@ impl Linker<'_> {
                     payload.name
                 )));
             };
-            let link = self.readers(*collection, form)?;
+            let link = if form.coder.is(RAW_CODER) {
+                self.readers_of_raw(*collection, form)?
+            } else {
+                self.readers(*collection, form)?
+            };
             let meter = self.meters[*collection].clone();
             outs.push((
                 tag,
@@ -389,7 +405,10 @@ impl Linker<'_> {
                 side.window_fn,
                 windowing.end_of(),
             );
-            wiring.add_side(&side.tag, super::side::with_framing(reader, side)?);
+            // A side input that no port reads stays unread.
+            if let Some(form) = function.sides.iter().find(|form| form.tag == side.tag) {
+                wiring.add_side(&side.tag, with_framing(reader, form, &side.coder)?);
+            }
         }
         let link = function.link(payload, &mut wiring, place)?;
         Ok(Edge {

@@ -22,15 +22,14 @@ pub trait Inbound {
 }
 
 /// What a plan counts. Readers on other threads may look at any time.
-#[derive(Clone)]
 pub struct PlanMetrics {
     /// The metrics that functions keep.
     pub user: MetricSet,
     /// By collection.
     pub collections: Vec<Meter>,
     /// By node.
-    pub times: Arc<Vec<PhaseTimes>>,
-    /// By source, in the order of [`Plan::sources`].
+    pub times: Vec<PhaseTimes>,
+    /// By source, in the order of the plan's source transforms.
     pub sources: Vec<SourceProgress>,
 }
 
@@ -62,7 +61,7 @@ pub struct Plan {
     sources: Vec<Box<dyn Source>>,
     idle: IdleSinks,
     activity: Activity,
-    metrics: PlanMetrics,
+    metrics: Arc<PlanMetrics>,
 }
 
 impl Plan {
@@ -73,6 +72,7 @@ impl Plan {
         activity: Activity,
         metrics: PlanMetrics,
     ) -> Self {
+        let metrics = Arc::new(metrics);
         Plan {
             spec,
             sources,
@@ -93,7 +93,7 @@ impl Plan {
     }
 
     /// What is counted.
-    pub fn metrics(&self) -> &PlanMetrics {
+    pub fn metrics(&self) -> &Arc<PlanMetrics> {
         &self.metrics
     }
 

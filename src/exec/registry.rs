@@ -7,9 +7,10 @@ use std::fmt;
 use super::edge::{AnyLink, Form, erase};
 use super::flow::Typed;
 use super::nodes::{CombinePlace, ParDo, ParDoPlace, build_combine};
+use super::side::SideForm;
 use crate::dofn::{
     CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, Step, Steps,
-    Sum, View, Wiring,
+    Sum, View, Wiring, builtin,
 };
 use crate::element::{Coder, Element, Raw};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,6 +33,7 @@ pub(crate) struct Function {
     type_name: &'static str,
     pub(crate) input: Form,
     pub(crate) outputs: Vec<(&'static str, Form)>,
+    pub(super) sides: Vec<SideForm>,
     make: Make,
 }
 
@@ -47,7 +49,8 @@ pub(crate) struct Combiner {
 }
 
 impl Registry {
-    /// A registry of the functions that ferrobeam itself brings: the standard combiners.
+    /// A registry of the functions that ferrobeam itself brings: the standard combiners, and what pipelines use for
+    /// their own transforms.
     pub fn new() -> Self {
         let mut registry = Registry::default();
         registry
@@ -59,7 +62,17 @@ impl Registry {
             .add_combine::<Min<f64>>()
             .add_combine::<Max<i64>>()
             .add_combine::<Max<f64>>()
-            .add_combine::<Count<Raw>>();
+            .add_combine::<Count<Raw>>()
+            .add::<builtin::Create>()
+            .add::<builtin::UnderUnit>()
+            .add::<builtin::AsKeys>()
+            .add::<builtin::Keys>()
+            .add::<builtin::Values>()
+            .add::<builtin::IfEmpty>()
+            .add::<builtin::Scatter>()
+            .add::<builtin::Gather>()
+            .add::<builtin::ReadLines>()
+            .add::<builtin::WriteLines>();
         registry
     }
 
@@ -85,12 +98,13 @@ impl Registry {
         name: &'static str,
         make: impl Fn(&FunctionPayload) -> Result<F> + Send + Sync + 'static,
     ) -> &mut Self {
-        let mut outputs = Outputs(Vec::new());
-        F::Io::describe(&mut outputs);
+        let mut ports = Described::default();
+        F::Io::describe(&mut ports);
         let function = Function {
             type_name: type_name::<F>(),
             input: Form::typed::<F::In>(),
-            outputs: outputs.0,
+            outputs: ports.outputs,
+            sides: ports.sides,
             make: Box::new(move |payload, wiring, place| {
                 let node = ParDo::new(make(payload)?, wiring, place)?;
                 Ok(erase::<Typed<F::In>>(Box::new(node)))
@@ -200,15 +214,25 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a &'static 
     )
 }
 
-/// Collects the outputs of a function.
-struct Outputs(Vec<(&'static str, Form)>);
+/// Collects the ports of a function that the descriptor must fit.
+#[derive(Default)]
+struct Described {
+    outputs: Vec<(&'static str, Form)>,
+    sides: Vec<SideForm>,
+}
 
-impl Describe for Outputs {
+impl Describe for Described {
     fn output<T: Element>(&mut self, tag: &'static str) {
-        self.0.push((tag, Form::typed::<T>()));
+        self.outputs.push((tag, Form::typed::<T>()));
     }
 
-    fn side<V: View>(&mut self, _tag: &'static str) {}
+    fn side<V: View>(&mut self, tag: &'static str) {
+        self.sides.push(SideForm {
+            tag,
+            access: V::ACCESS,
+            own: V::Element::coder(),
+        });
+    }
 
     fn window<W: Window>(&mut self) {}
 }

@@ -1,8 +1,8 @@
 //! Bundle threads, and the plans that they run.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use beam_proto::fnexec::{ProcessBundleDescriptor, ProcessBundleRequest};
@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::context::{self, BundleContext, LogContext};
 use super::inbox::Inbox;
 use super::instructions::{Instructions, Running};
+use super::jobs::{BundleRequest, Jobs, NoThread};
 use super::metrics::ShortIds;
 use super::outbox::BundlePorts;
 use super::response::{self, PlanFacts};
@@ -26,21 +27,11 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exec::{Inbound, LinkServices, Plan, Registry, from_panic, link};
 use crate::model::descriptor::{NodeKind, PlanSpec};
 
-/// A thread that found no work for this long ends.
-const IDLE_THREAD: Duration = Duration::from_secs(60);
-
 /// A plan that was not used for this long is dropped, and its functions are torn down.
 const IDLE_PLAN: Duration = Duration::from_secs(60);
 
 /// Descriptors that are kept; the runner can always be asked again.
 const MAX_DESCRIPTORS: usize = 1000;
-
-/// One bundle to run.
-pub(crate) struct BundleRequest {
-    pub(crate) instruction: Arc<str>,
-    pub(crate) request: ProcessBundleRequest,
-    pub(crate) inbox: Arc<Inbox>,
-}
 
 /// What bundle threads share.
 pub(crate) struct Bundles {
@@ -55,23 +46,8 @@ pub(crate) struct Bundles {
     /// Whether the runner knows short ids, so that full infos may be left out.
     pub(crate) short_ids_only: bool,
     pub(crate) log: Arc<LogQueue>,
-    pub(crate) queue: JobQueue,
+    pub(crate) jobs: Arc<Jobs>,
     pub(crate) plans: Mutex<Plans>,
-}
-
-/// Bundles that wait for a thread. Their number is the runner's: each has a request that waits for its answer.
-#[derive(Default)]
-pub(crate) struct JobQueue {
-    state: Mutex<Jobs>,
-    arrived: Condvar,
-}
-
-#[derive(Default)]
-struct Jobs {
-    waiting: VecDeque<BundleRequest>,
-    idle: usize,
-    threads: usize,
-    closed: bool,
 }
 
 /// Descriptors and the idle plans of each.
@@ -125,55 +101,31 @@ impl Bundles {
         }
     }
 
-    /// Hands a bundle to a thread. All bundles run at once: a runner may have made them wait for each other.
-    pub(crate) fn submit(self: &Arc<Self>, request: BundleRequest) {
-        let mut jobs = self
-            .queue
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        jobs.waiting.push_back(request);
-        if jobs.waiting.len() <= jobs.idle {
-            drop(jobs);
-            self.queue.arrived.notify_one();
-            return;
-        }
-        jobs.threads += 1;
-        let name = format!("bundle-{}", jobs.threads);
-        drop(jobs);
-        let bundles = self.clone();
-        let thread = std::thread::Builder::new().name(name).stack_size(8 << 20);
-        if let Err(error) = thread.spawn(move || bundles.work()) {
-            tracing::error!("no thread can be started for a bundle: {error}");
-            let mut jobs = self
-                .queue
-                .state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            jobs.threads -= 1;
-            // Some running thread will come to it; if there is none, nobody will.
-            if jobs.threads == 0
-                && let Some(request) = jobs.waiting.pop_back()
-            {
-                drop(jobs);
-                let text = format!("the worker cannot start a thread: {error}");
-                self.instructions.end(&request.instruction, true);
-                let _ = self
-                    .answers
-                    .push(response::failed(&request.instruction, text));
-            }
-        }
+    /// Takes a bundle that the runner wants. Must not wait for anything.
+    pub(crate) fn take(&self, instruction: &str, request: ProcessBundleRequest) {
+        // Without a connection no input can come: then a thread must open one.
+        let defer = self
+            .plans()
+            .idle_of(&request.process_bundle_descriptor_id)
+            .is_some();
+        let refused = match self.instructions.announce(instruction, request, defer) {
+            Ok(None) => return,
+            Ok(Some(bundle)) => match self.jobs.submit(bundle) {
+                Ok(()) => return,
+                Err(NoThread { error, .. }) => {
+                    self.instructions.end(instruction, true);
+                    format!("the worker cannot start a thread: {error}")
+                }
+            },
+            Err(error) => error.to_string(),
+        };
+        let _ = self.answers.push(response::failed(instruction, refused));
     }
 
     /// Ends all threads once they have nothing to do, and drops all idle plans on a thread of their own. Yields when
     /// that is done.
     pub(crate) fn close(&self) -> oneshot::Receiver<()> {
-        self.queue
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .closed = true;
-        self.queue.arrived.notify_all();
+        self.jobs.close();
         let idle = std::mem::take(&mut self.plans().idle);
         let (done, waiting) = oneshot::channel();
         let log = self.log.clone();
@@ -204,12 +156,12 @@ impl Bundles {
     }
 
     /// The life of a bundle thread.
-    fn work(self: Arc<Self>) {
+    pub(crate) fn work(&self, jobs: &Jobs) {
         context::enter(Some(LogContext {
             queue: self.log.clone(),
             bundle: None,
         }));
-        while let Some(request) = self.queue.next() {
+        while let Some(request) = jobs.next() {
             self.run(request);
         }
         context::enter(None);
@@ -286,7 +238,7 @@ impl Bundles {
         let metrics = linked.plan.metrics();
         let answer = response::processed(&instruction, &linked.facts, metrics, self.short_ids_only);
         self.instructions.end(&instruction, false);
-        if self.queue.is_closed() {
+        if self.jobs.is_closed() {
             drop_quietly(linked);
         } else {
             self.plans().idle.push(Idle {
@@ -372,32 +324,13 @@ fn drop_quietly<T>(value: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
-impl JobQueue {
-    fn is_closed(&self) -> bool {
-        let jobs = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.closed
-    }
-
-    /// The next bundle; `None` when this thread is to end.
-    fn next(&self) -> Option<BundleRequest> {
-        let mut jobs = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = Instant::now();
-        loop {
-            if let Some(request) = jobs.waiting.pop_front() {
-                return Some(request);
-            }
-            if jobs.closed || since.elapsed() >= IDLE_THREAD {
-                jobs.threads -= 1;
-                return None;
-            }
-            jobs.idle += 1;
-            let (woken, _) = self
-                .arrived
-                .wait_timeout(jobs, IDLE_THREAD)
-                .unwrap_or_else(PoisonError::into_inner);
-            jobs = woken;
-            jobs.idle -= 1;
-        }
+impl Plans {
+    /// The latest idle plan of a descriptor that can still send: it is the warmest, and the others may grow old enough to
+    /// be dropped.
+    fn idle_of(&self, descriptor: &str) -> Option<usize> {
+        self.idle.iter().rposition(|idle| {
+            idle.linked.facts.spec.id == descriptor && idle.linked.ports.are_connected()
+        })
     }
 }
 

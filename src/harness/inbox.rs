@@ -29,16 +29,21 @@ pub(crate) struct InboxBudget {
     /// What one bundle may hold in memory, in bytes.
     share: usize,
     /// Bundles whose threads wait for input.
-    starving: AtomicUsize,
+    starving: Arc<AtomicUsize>,
     /// Told when an inbox drains or a bundle begins to starve.
     changed: Notify,
 }
 
 impl InboxBudget {
+    /// How many bundle threads wait for input.
+    pub(crate) fn starving(&self) -> Arc<AtomicUsize> {
+        self.starving.clone()
+    }
+
     pub(crate) fn new(share: usize) -> Arc<Self> {
         Arc::new(InboxBudget {
             share,
-            starving: AtomicUsize::new(0),
+            starving: Arc::default(),
             changed: Notify::new(),
         })
     }
@@ -189,6 +194,11 @@ impl Inbox {
             data,
             last: queued.last,
         })
+    }
+
+    /// Whether no input is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state().queue.is_empty()
     }
 
     /// Whether the bundle's thread waits for input.

@@ -6,7 +6,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use beam_proto::fnexec::ProcessBundleRequest;
+
 use super::inbox::{Inbox, InboxBudget};
+use super::jobs::BundleRequest;
 use super::response::PlanFacts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Activity, PlanMetrics};
@@ -21,7 +24,7 @@ const MAX_UNANNOUNCED: usize = 10_000;
 #[derive(Clone)]
 pub(crate) struct Running {
     pub(crate) facts: Arc<PlanFacts>,
-    pub(crate) metrics: PlanMetrics,
+    pub(crate) metrics: Arc<PlanMetrics>,
     pub(crate) activity: Activity,
     pub(crate) inbox: Arc<Inbox>,
 }
@@ -44,17 +47,30 @@ pub(crate) struct Instructions {
 
 #[derive(Default)]
 struct Table {
-    live: HashMap<String, Live>,
+    live: HashMap<Arc<str>, Live>,
     unannounced: usize,
-    ended: HashMap<String, bool>,
-    order: VecDeque<String>,
+    ended: HashMap<Arc<str>, bool>,
+    order: VecDeque<Arc<str>>,
     closed: bool,
 }
 
 struct Live {
     announced: bool,
     inbox: Arc<Inbox>,
+    /// Announced, but not worth a thread before its first input.
+    deferred: Option<BundleRequest>,
     running: Option<Running>,
+}
+
+impl Live {
+    fn new(budget: &Arc<InboxBudget>) -> Self {
+        Live {
+            announced: false,
+            inbox: Inbox::new(budget),
+            deferred: None,
+            running: None,
+        }
+    }
 }
 
 impl Instructions {
@@ -71,54 +87,61 @@ impl Instructions {
 
     /// Records that the runner wants a bundle. Call it on the reader of the control stream.
     ///
+    /// Yields the bundle if it is to be run now. With `defer`, one without input is kept until some arrives: its thread
+    /// would only go to sleep again.
+    ///
     /// # Errors
     /// The id is in use, or was used a short while ago.
-    pub(crate) fn announce(&self, id: &str) -> Result<Arc<Inbox>> {
+    pub(crate) fn announce(
+        &self,
+        id: &str,
+        request: ProcessBundleRequest,
+        defer: bool,
+    ) -> Result<Option<BundleRequest>> {
         let mut table = self.table();
         let twice = || Error::transport(format!("the runner used the instruction id {id:?} twice"));
         if table.ended.contains_key(id) {
             return Err(twice());
         }
-        if let Some(live) = table.live.get_mut(id) {
-            if std::mem::replace(&mut live.announced, true) {
-                return Err(twice());
-            }
-            let inbox = live.inbox.clone();
-            table.unannounced -= 1;
-            return Ok(inbox);
+        let known = table.live.contains_key(id);
+        if known {
+            table.unannounced -= usize::from(!table.live[id].announced);
+        } else {
+            table.live.insert(id.into(), Live::new(&self.budget));
         }
-        let inbox = Inbox::new(&self.budget);
-        table.live.insert(
-            id.to_owned(),
-            Live {
-                announced: true,
-                inbox: inbox.clone(),
-                running: None,
-            },
-        );
-        Ok(inbox)
+        let Some(live) = table.live.get_mut(id) else {
+            return Err(twice());
+        };
+        if std::mem::replace(&mut live.announced, true) {
+            return Err(twice());
+        }
+        let bundle = BundleRequest {
+            instruction: id.into(),
+            request,
+            inbox: live.inbox.clone(),
+        };
+        if defer && live.inbox.is_empty() {
+            live.deferred = Some(bundle);
+            return Ok(None);
+        }
+        Ok(Some(bundle))
     }
 
-    /// Where the input of a bundle goes; `None` if it has ended, and its input is to be dropped.
-    pub(crate) fn inbox(&self, id: &str) -> Option<Arc<Inbox>> {
+    /// Where input of a bundle goes, and the bundle if it waited for that; `None` if it has ended, and its input is to
+    /// be dropped.
+    pub(crate) fn arrival(&self, id: &str) -> Option<(Arc<Inbox>, Option<BundleRequest>)> {
         let mut table = self.table();
-        if let Some(live) = table.live.get(id) {
-            return Some(live.inbox.clone());
+        if let Some(live) = table.live.get_mut(id) {
+            return Some((live.inbox.clone(), live.deferred.take()));
         }
         if table.closed || table.ended.contains_key(id) || table.unannounced >= MAX_UNANNOUNCED {
             return None;
         }
-        let inbox = Inbox::new(&self.budget);
-        table.live.insert(
-            id.to_owned(),
-            Live {
-                announced: false,
-                inbox: inbox.clone(),
-                running: None,
-            },
-        );
+        let live = Live::new(&self.budget);
+        let inbox = live.inbox.clone();
+        table.live.insert(id.into(), live);
         table.unannounced += 1;
-        Some(inbox)
+        Some((inbox, None))
     }
 
     /// Records that a bundle can be asked about.
@@ -132,9 +155,12 @@ impl Instructions {
     pub(crate) fn end(&self, id: &str, failed: bool) {
         let live = {
             let mut table = self.table();
-            let live = table.live.remove(id);
-            table.ended.insert(id.to_owned(), failed);
-            table.order.push_back(id.to_owned());
+            let (id, live) = match table.live.remove_entry(id) {
+                Some((id, live)) => (id, Some(live)),
+                None => (id.into(), None),
+            };
+            table.ended.insert(id.clone(), failed);
+            table.order.push_back(id);
             if table.order.len() > REMEMBERED
                 && let Some(oldest) = table.order.pop_front()
             {
@@ -163,7 +189,7 @@ impl Instructions {
     }
 
     /// All bundles that run, with their ids.
-    pub(crate) fn running(&self) -> Vec<(String, Running)> {
+    pub(crate) fn running(&self) -> Vec<(Arc<str>, Running)> {
         let table = self.table();
         table
             .live
@@ -186,25 +212,28 @@ impl Instructions {
         self.table().live.len()
     }
 
-    /// Lets the bundles that read from a data service have what came, and nothing more.
-    pub(crate) fn cut_off(&self, endpoint: &str, error: impl Fn() -> Error) {
-        for running in self
-            .table()
-            .live
-            .values()
-            .filter_map(|live| live.running.as_ref())
-        {
+    /// Lets the bundles that read from a data service have what came, and nothing more. Yields those that waited for
+    /// their first input: they are to be run, and will connect again.
+    pub(crate) fn cut_off(&self, endpoint: &str, error: impl Fn() -> Error) -> Vec<BundleRequest> {
+        let mut table = self.table();
+        for running in table.live.values().filter_map(|live| live.running.as_ref()) {
             if running.facts.reads_from(endpoint) {
                 running.inbox.cut_off(error());
             }
         }
+        table
+            .live
+            .values_mut()
+            .filter_map(|live| live.deferred.take())
+            .collect()
     }
 
     /// Closes all inboxes: their bundles fail when they want more input.
     pub(crate) fn close(&self, why: &str) {
         let mut table = self.table();
         table.closed = true;
-        for live in table.live.values() {
+        for live in table.live.values_mut() {
+            live.deferred = None;
             live.inbox.close(Error::new(ErrorKind::Cancelled, why));
         }
     }
@@ -218,21 +247,38 @@ mod tests {
         Instructions::new(InboxBudget::new(1 << 20))
     }
 
+    fn announce(instructions: &Instructions, id: &str) -> Result<Option<BundleRequest>> {
+        instructions.announce(id, ProcessBundleRequest::default(), false)
+    }
+
     #[test]
     fn input_may_come_first() {
         let instructions = instructions();
-        let early = instructions.inbox("1").expect("kept");
-        let announced = instructions.announce("1").expect("new");
-        assert!(Arc::ptr_eq(&early, &announced));
+        let (early, deferred) = instructions.arrival("1").expect("kept");
+        assert!(deferred.is_none());
+        let announced = announce(&instructions, "1")
+            .expect("new")
+            .expect("to be run");
+        assert!(Arc::ptr_eq(&early, &announced.inbox));
         assert_eq!(instructions.unfinished(), 1);
+    }
+
+    #[test]
+    fn a_bundle_may_wait_for_its_first_input() {
+        let instructions = instructions();
+        let deferred = instructions.announce("1", ProcessBundleRequest::default(), true);
+        assert!(deferred.expect("new").is_none());
+        let (_, bundle) = instructions.arrival("1").expect("kept");
+        assert_eq!(&*bundle.expect("waited").instruction, "1");
+        assert!(instructions.arrival("1").expect("kept").1.is_none());
     }
 
     #[test]
     fn input_of_ended_bundles_is_dropped() {
         let instructions = instructions();
-        instructions.announce("1").expect("new");
+        announce(&instructions, "1").expect("new");
         instructions.end("1", true);
-        assert!(instructions.inbox("1").is_none());
+        assert!(instructions.arrival("1").is_none());
         assert!(matches!(instructions.get("1"), Known::Failed));
         assert!(matches!(instructions.get("2"), Known::Nothing));
         assert_eq!(instructions.unfinished(), 0);
@@ -241,11 +287,11 @@ mod tests {
     #[test]
     fn an_id_is_used_once() {
         let instructions = instructions();
-        instructions.announce("1").expect("new");
-        let error = instructions.announce("1").map(drop).expect_err("twice");
+        announce(&instructions, "1").expect("new");
+        let error = announce(&instructions, "1").map(drop).expect_err("twice");
         assert!(error.to_string().contains("twice"));
         instructions.end("1", false);
-        assert!(instructions.announce("1").is_err());
+        assert!(announce(&instructions, "1").is_err());
     }
 
     #[test]
@@ -253,7 +299,7 @@ mod tests {
         let instructions = instructions();
         for n in 0..=REMEMBERED {
             let id = n.to_string();
-            instructions.announce(&id).expect("new");
+            announce(&instructions, &id).expect("new");
             instructions.end(&id, true);
         }
         assert!(matches!(instructions.get("0"), Known::Nothing));

@@ -1,6 +1,7 @@
 //! Metrics as the runner reads them: monitoring infos, and the short ids that stand for them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, PoisonError};
 
 use beam_proto::pipeline::MonitoringInfo;
@@ -53,8 +54,11 @@ pub(crate) struct MetricName {
 }
 
 /// The short ids of a worker. An id stands for the same metric as long as the worker lives.
-#[derive(Default)]
+///
+/// Ids of different workers differ as well: Prism keeps one table for all workers of a job, and would take the sum of
+/// one SDK for the distribution of another.
 pub(crate) struct ShortIds {
+    prefix: String,
     table: Mutex<ShortIdTable>,
 }
 
@@ -65,6 +69,17 @@ struct ShortIdTable {
 }
 
 impl ShortIds {
+    /// No ids yet, for the worker of this id.
+    pub(crate) fn new(worker: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        worker.hash(&mut hasher);
+        ShortIds {
+            // Other SDKs have plain numbers. 24 bits tell a runner's workers apart, and are sent with each value.
+            prefix: format!("fb{:06x}-", hasher.finish() & 0x00ff_ffff),
+            table: Mutex::default(),
+        }
+    }
+
     /// The name of a metric.
     pub(crate) fn name(&self, kind: MetricKind) -> MetricName {
         let encoded = kind.info().encode_to_vec().into();
@@ -79,14 +94,14 @@ impl ShortIds {
             }
         };
         MetricName {
-            short_id: format!("{index:x}"),
+            short_id: format!("{}{index:x}", self.prefix),
             encoded,
         }
     }
 
     /// The metric that an id stands for.
     pub(crate) fn info(&self, short_id: &str) -> Option<MonitoringInfo> {
-        let index = usize::from_str_radix(short_id, 16).ok()?;
+        let index = usize::from_str_radix(short_id.strip_prefix(&self.prefix)?, 16).ok()?;
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.kinds.get(index).map(MetricKind::info)
     }
@@ -183,12 +198,15 @@ mod tests {
 
     #[test]
     fn a_short_id_stands_for_one_metric() {
-        let ids = ShortIds::default();
+        let ids = ShortIds::new("worker");
         let kind = |name| MetricKind::new("beam:metric:user:sum_int64:v1", SUM, &[("NAME", name)]);
         let (a, b) = (ids.name(kind("a")), ids.name(kind("b")));
         assert_ne!(a.short_id, b.short_id);
         assert_eq!(ids.name(kind("a")).short_id, a.short_id);
         assert_eq!(ids.info(&b.short_id).expect("known").labels["NAME"], "b");
+        let other = ShortIds::new("another worker");
+        assert_ne!(other.name(kind("a")).short_id, a.short_id);
+        assert_eq!(other.info(&a.short_id), None);
         assert_eq!(ids.info("ffff"), None);
         assert_eq!(ids.info("no"), None);
     }

@@ -6,6 +6,7 @@ mod bundles;
 mod context;
 mod inbox;
 mod instructions;
+mod jobs;
 mod metrics;
 mod outbox;
 pub mod pool;

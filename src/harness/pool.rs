@@ -12,7 +12,7 @@ use beam_proto::pipeline::ApiServiceDescriptor;
 use tokio::sync::{oneshot, watch};
 use tonic::{Request, Response, Status};
 
-use super::worker::{Budgets, Options, run_until};
+use super::worker::{Budgets, End, Options, run_until};
 use crate::exec::Registry;
 
 /// How long a worker may take to reach its runner before the runner is told that it cannot.
@@ -89,11 +89,15 @@ impl Pool {
             workers.insert(key.clone(), stop);
         }
         let (connected, outcome) = oneshot::channel();
+        let end = End {
+            stopped,
+            on_signal: None,
+        };
         let (pool, registry, id) = (self.clone(), self.registry.clone(), key.clone());
         let thread = std::thread::Builder::new()
             .name(format!("worker {}", key.1))
             .spawn(move || {
-                let outcome = run_until(options, registry, stopped, |outcome| {
+                let outcome = run_until(options, registry, end, |outcome| {
                     let _ = connected.send(outcome.map(drop));
                 });
                 pool.workers().remove(&id);

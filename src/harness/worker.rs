@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::bundles::{Bundles, JobQueue, Plans};
+use super::bundles::{Bundles, Plans};
 use super::context::{self, LogContext};
 use super::inbox::InboxBudget;
 use super::instructions::Instructions;
+use super::jobs::Jobs;
 use super::metrics::ShortIds;
 use super::rim::Rim;
 use super::sampler::Sampler;
@@ -66,13 +67,18 @@ impl Default for Budgets {
     }
 }
 
-/// Runs a worker until its runner lets it go. Blocks this thread, which becomes the rim.
+/// Runs a worker until its runner lets it go, or until the process gets SIGTERM or SIGINT: then bundles that run come
+/// to their end first. Blocks this thread, which becomes the rim.
 ///
 /// # Errors
 /// The runner cannot be reached, or its control stream breaks. A stream that ends in good order is not an error.
 pub fn run(options: Options, registry: Arc<Registry>) -> Result<()> {
-    let (_stop, stopped) = watch::channel(false);
-    run_until(options, registry, stopped, |_| {})
+    let (stop, stopped) = watch::channel(false);
+    let end = End {
+        stopped,
+        on_signal: Some(stop),
+    };
+    run_until(options, registry, end, |_| {})
 }
 
 /// What is left of a worker. It keeps nothing alive.
@@ -91,11 +97,18 @@ impl Remains {
     }
 }
 
-/// As [`run`], but ends early when told so. `connected` hears once whether the runner could be reached.
+/// What ends a worker besides its runner.
+pub(crate) struct End {
+    pub(crate) stopped: watch::Receiver<bool>,
+    /// Told when the process gets a signal to end, if the worker is to mind those.
+    pub(crate) on_signal: Option<watch::Sender<bool>>,
+}
+
+/// As [`run`], but ends as told. `connected` hears once whether the runner could be reached.
 pub(crate) fn run_until(
     options: Options,
     registry: Arc<Registry>,
-    stopped: watch::Receiver<bool>,
+    end: End,
     connected: impl FnOnce(Result<Remains, String>),
 ) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -110,7 +123,7 @@ pub(crate) fn run_until(
         }
     };
     let rim = Rim::new(runtime.handle().clone());
-    let outcome = runtime.block_on(serve(options, registry, rim, stopped, connected));
+    let outcome = runtime.block_on(serve(options, registry, rim, end, connected));
     context::enter(None);
     // Bundles that do not end keep their threads; they must not keep the runtime.
     runtime.shutdown_background();
@@ -121,9 +134,12 @@ async fn serve(
     options: Options,
     registry: Arc<Registry>,
     rim: Rim,
-    stopped: watch::Receiver<bool>,
+    end: End,
     connected: impl FnOnce(Result<Remains, String>),
 ) -> Result<()> {
+    if let Some(stop) = end.on_signal {
+        tokio::spawn(tell_at_signal(stop));
+    }
     let worker = match Worker::connect(options, registry, rim).await {
         Ok(worker) => {
             connected(Ok(Remains(Arc::downgrade(&worker.bundles))));
@@ -134,7 +150,33 @@ async fn serve(
             return Err(error);
         }
     };
-    worker.serve(stopped).await
+    worker.serve(end.stopped).await
+}
+
+/// Tells of the first signal to end. A second one ends the process as it would without us.
+async fn tell_at_signal(stop: watch::Sender<bool>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (terminate, interrupt) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
+    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
+        tracing::warn!(
+            "signals cannot be caught; the worker will not drain when it is told to end"
+        );
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("told to end by a signal; bundles that run come to their end first");
+    let _ = stop.send(true);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    std::process::exit(143);
 }
 
 /// A worker that has reached its runner.
@@ -143,6 +185,7 @@ struct Worker {
     bundles: Arc<Bundles>,
     log: Arc<LogQueue>,
     logging: Option<tokio::task::JoinHandle<()>>,
+    moving: tokio::task::JoinHandle<()>,
     _sampler: Sampler,
 }
 
@@ -184,21 +227,35 @@ impl Worker {
             "ferrobeam {} knows {functions} functions",
             env!("CARGO_PKG_VERSION")
         );
-        let instructions = Arc::new(Instructions::new(InboxBudget::new(options.budgets.inbound)));
+        let budget = InboxBudget::new(options.budgets.inbound);
+        let jobs = Jobs::new(budget.starving());
+        let instructions = Arc::new(Instructions::new(budget));
         let bundles = Arc::new(Bundles {
             registry,
             rim,
-            data: DataClients::new(peer.clone(), instructions.clone(), options.budgets.outbound),
+            data: DataClients::new(
+                peer.clone(),
+                instructions.clone(),
+                jobs.clone(),
+                options.budgets.outbound,
+            ),
             instructions,
             state: StateClients::new(peer),
             descriptors: control.descriptors(),
             answers: control.answers(),
-            short_ids: ShortIds::default(),
+            short_ids: ShortIds::new(&options.id),
             short_ids_only: info.runner_capabilities.iter().any(|c| c == SHORT_IDS),
             log: log.clone(),
-            queue: JobQueue::default(),
+            jobs: jobs.clone(),
             plans: Mutex::new(Plans::default()),
         });
+        let worker = Arc::downgrade(&bundles);
+        jobs.set_work(move |jobs| {
+            if let Some(bundles) = worker.upgrade() {
+                bundles.work(jobs);
+            }
+        });
+        let moving = tokio::spawn(jobs.keep_moving());
         let sampler = Sampler::start(bundles.clone())
             .map_err(|e| Error::config("the sampling thread cannot be started").because(e))?;
         Ok(Worker {
@@ -206,6 +263,7 @@ impl Worker {
             bundles,
             log,
             logging,
+            moving,
             _sampler: sampler,
         })
     }
@@ -225,6 +283,7 @@ impl Worker {
                 .instructions()
                 .close("the control stream broke"),
         }
+        self.moving.abort();
         let torn_down = self.bundles.close();
         self.bundles.answers.finish();
         self.bundles.data.finish();

@@ -41,6 +41,9 @@ pub struct CollectionSpec {
     pub readers: Vec<(usize, String)>,
     /// How its elements are windowed.
     pub windowing: WindowingSpec,
+    /// The coder of its elements, unless the descriptor lacks it: a collection that stays within its stage may have one
+    /// that nobody needs.
+    pub coder: Option<Coder>,
     coder_id: String,
 }
 
@@ -251,6 +254,7 @@ impl<'a> Reader<'a> {
                     windowing: self
                         .windowing(&collection.windowing_strategy_id)
                         .at("collection", id)?,
+                    coder: self.coder(&collection.coder_id).ok(),
                     coder_id: collection.coder_id.clone(),
                 })
             })

@@ -29,6 +29,8 @@ pub(crate) fn makes_unbounded_channel(tokens: &[Token], at: usize) -> bool {
         "unbounded_channel" => true,
         "unbounded" => matches!(text(at + 1), "(" | "::"),
         // Tokio's bounded `mpsc::channel` takes a capacity, the standard library's unbounded one takes nothing.
+        // A oneshot channel holds one value.
+        "channel" if at >= 2 && text(at - 2) == "oneshot" => false,
         "channel" => {
             let mut next = at + 1;
             if text(next) == "::" && text(next + 1) == "<" {
@@ -255,6 +257,7 @@ fn unbounded_channels_are_recognised() {
         "let (a, b) = mpsc::channel(16);",
         "let (a, b) = mpsc::channel::<u8>(limit());",
         "let (a, b) = mpsc::sync_channel(1);",
+        "let (a, b) = oneshot::channel();",
         "self.channel()",
         "fn channel() {}",
         "if unbounded { }",

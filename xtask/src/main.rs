@@ -1,5 +1,6 @@
 //! Project commands: what `cargo demo`, `cargo verify` and `cargo xtask` run.
 
+mod bench;
 mod demo;
 mod process;
 mod project;
@@ -21,6 +22,7 @@ usage: cargo xtask COMMAND
   verify [PART...]                               run every check, or the parts named
   job-server python|flink|spark [--log FILE]     start a runner's job service
   prism [--log FILE]                             start Prism
+  bench [check] [--profile NAME] [OPTION...]     compare our worker with Python's and the ceiling (benches/README.md)
   tool python|prism                              make the tool if it is absent, print the path of its program
 
 A runner prints ENDPOINT=host:port once it accepts jobs and stays up until its standard input ends.
@@ -51,6 +53,7 @@ fn dispatch(arguments: &[&str]) -> Result<ExitCode> {
     let project = Project::locate()?;
     match arguments {
         ["demo"] => demo::run(&project)?,
+        ["bench", arguments @ ..] => bench::run(&project, arguments)?,
         ["verify", parts @ ..] => return verify::run(&project, parts),
         ["job-server", name, options @ ..] => {
             let runner = match *name {

@@ -42,31 +42,31 @@ const PARTS: &[Part] = &[
     Part {
         name: "coders",
         about: "Beam's standard coder vectors",
-        default: false,
+        default: true,
         run: rust::coders,
     },
     Part {
         name: "suite",
         about: "Beam's cross-language suite against examples/xlang_suite.rs, on three runners",
-        default: false,
+        default: true,
         run: pytest::suite,
     },
     Part {
         name: "xlang",
         about: "Python pipelines of our own against the ferrobeam binary",
-        default: false,
+        default: true,
         run: pytest::xlang,
     },
     Part {
         name: "conformance",
         about: "the same word count on Beam's Python job service, Prism and Flink",
-        default: false,
+        default: true,
         run: conformance::run,
     },
     Part {
         name: "demo",
         about: "cargo demo",
-        default: false,
+        default: true,
         run: |project| demo::run(project).map(|()| Count::passed(1)),
     },
 ];

@@ -15,6 +15,7 @@ mod primitive;
 mod proto;
 mod read;
 mod reader;
+mod saved;
 mod schema;
 mod typed;
 mod value;

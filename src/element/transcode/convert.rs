@@ -2,10 +2,13 @@
 
 use super::Step;
 use crate::element::coder::urn;
-use crate::element::iterable::{MAX_EMPTY_VALUES, negative_count};
 use crate::element::row::DynRow;
+use crate::element::values::negative_count;
 use crate::element::{Input, Layout, Nesting, Pane, put_varint};
 use crate::error::{Error, Result};
+
+/// The most values of zero bytes that may grow in one iterable: four bytes must not become a million.
+const MAX_GROWING_VALUES: u64 = 1024;
 
 impl Step {
     /// Reads one value and appends its other form.
@@ -18,18 +21,18 @@ impl Step {
     ) -> Result<()> {
         match self {
             Step::Same(layout) => relocate(layout, input, at, out, out_at),
-            Step::ToRaw(layout) => {
+            Step::ToRaw(inner) => {
                 let start = out.len();
-                relocate(layout, input, at, out, Nesting::Nested)?;
+                inner.convert(input, at, out, Nesting::Nested)?;
                 if out_at == Nesting::Nested {
                     put_length_before(out, start);
                 }
                 Ok(())
             }
-            Step::FromRaw(layout) => {
+            Step::FromRaw(inner) => {
                 let bytes = take_bytes(input, at)?;
                 let mut content = input.part(bytes);
-                relocate(layout, &mut content, Nesting::Nested, out, out_at)?;
+                inner.convert(&mut content, Nesting::Nested, out, out_at)?;
                 if content.is_empty() {
                     Ok(())
                 } else {
@@ -213,7 +216,7 @@ fn relocate(
 
 /// Converts one iterable: counted or in blocks, perhaps with the token of a state-backed tail.
 ///
-/// The tail's values stay in the source's form, so whoever fetches them must convert them too.
+/// The tail's values stay in the source's form, see [`Transcoder::tail_pages`](super::Transcoder::tail_pages).
 fn convert_iterable(element: &Step, input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<()> {
     let count = input.array::<4>()?;
     out.extend_from_slice(&count);
@@ -256,10 +259,9 @@ fn convert_values(
                 // Values of zero bytes on both sides: the count says it all.
                 return Ok(());
             }
-            if count > MAX_EMPTY_VALUES {
+            if count > MAX_GROWING_VALUES {
                 return Err(Error::decode(format!(
-                    "{count} values of zero bytes are announced; at most {} are allowed",
-                    MAX_EMPTY_VALUES
+                    "{count} values of zero bytes are announced; at most {MAX_GROWING_VALUES} can get lengths"
                 )));
             }
         }

@@ -1,6 +1,9 @@
 //! From one form of a value to another: runners wrap parts that they do not know in length prefixes.
 
 mod convert;
+mod pages;
+
+pub use pages::TranscodedPages;
 
 use std::sync::Arc;
 
@@ -13,11 +16,23 @@ use crate::error::{Error, Result};
 /// `length_prefix` at any places, and by the schemas of rows, whose fields match by name ([`RowAdapter`]).
 ///
 /// `iterable` and `state_backed_iterable` count as equal. Where one side is [`RAW_CODER`], its content is the nested
-/// form of the other side. A coder that is known to neither side must not depend on nesting: there is nothing to tell
+/// form of the other side, in the form that [`plain`] describes. A coder that is known to neither side must not depend on nesting: there is nothing to tell
 /// the forms apart.
 #[derive(Debug, Clone)]
 pub struct Transcoder {
-    step: Step,
+    step: Arc<Step>,
+    tails: Tails,
+}
+
+/// What becomes of the values that a runner keeps behind a token.
+#[derive(Debug, Clone)]
+enum Tails {
+    /// They have the same form on both sides, or there are none.
+    Same,
+    /// They are elements of the only iterable.
+    Of(Arc<Step>),
+    /// There are several iterables, and tokens do not tell them apart.
+    Several,
 }
 
 /// What to do with one part of a value.
@@ -27,10 +42,10 @@ enum Step {
     Same(Layout),
     /// Both sides have the same coder, which nobody here knows: it must fill what is left.
     Opaque(Coder),
-    /// The target is raw: it holds the source's nested form.
-    ToRaw(Layout),
-    /// The source is raw: it holds the target's nested form.
-    FromRaw(Layout),
+    /// The target is raw: it holds the source's plain nested form, which this makes.
+    ToRaw(Box<Step>),
+    /// The source is raw: it holds the target's plain nested form, which this takes.
+    FromRaw(Box<Step>),
     /// The target adds a length.
     Wrap(Box<Step>),
     /// The source has a length.
@@ -66,7 +81,15 @@ impl Transcoder {
                 cause.message()
             ))
         })?;
-        Ok(Some(Transcoder { step }))
+        let tails = match (step.iterable(), iterables(from)) {
+            (None, _) => Tails::Same,
+            (Some(element), 1) => Tails::Of(Arc::new(element.clone())),
+            (Some(_), _) => Tails::Several,
+        };
+        Ok(Some(Transcoder {
+            step: Arc::new(step),
+            tails,
+        }))
     }
 
     /// Reads one value from `input` and appends it to `out`. What was appended before an error is unspecified.
@@ -84,6 +107,24 @@ impl Transcoder {
     }
 }
 
+/// The form in which raw values travel between functions, so that it does not matter how the wire frames them on
+/// either side: length prefixes stand round what nobody here knows, and nowhere else.
+pub fn plain(coder: &Coder) -> Coder {
+    if coder.is(urn::LENGTH_PREFIX)
+        && let [content] = coder.components.as_slice()
+    {
+        return plain(content);
+    }
+    let form = Coder {
+        components: coder.components.iter().map(plain).collect(),
+        ..coder.clone()
+    };
+    match Layout::of(&form) {
+        Ok(_) => form,
+        Err(_) => Coder::length_prefix(coder.clone()),
+    }
+}
+
 /// Whether values of both coders have the same bytes.
 fn alike(a: &Coder, b: &Coder) -> bool {
     name(a) == name(b)
@@ -93,6 +134,12 @@ fn alike(a: &Coder, b: &Coder) -> bool {
             .iter()
             .zip(&b.components)
             .all(|(a, b)| alike(a, b))
+}
+
+/// How many iterables a coder has within.
+fn iterables(coder: &Coder) -> usize {
+    let within: usize = coder.components.iter().map(iterables).sum();
+    within + usize::from(name(coder) == urn::ITERABLE)
 }
 
 /// The URN, with one name for both iterables.
@@ -110,16 +157,30 @@ fn same_payload(a: &Coder, b: &Coder) -> bool {
 }
 
 impl Step {
+    /// The step for the elements of an iterable within, where they change.
+    fn iterable(&self) -> Option<&Step> {
+        match self {
+            Step::Iterable(element) => Some(element),
+            Step::Wrap(inner) | Step::Unwrap(inner) | Step::Nullable(inner) => inner.iterable(),
+            Step::Parts(parts) | Step::NestedParts(parts) => parts.iter().find_map(Step::iterable),
+            Step::Windowed(value, _) => value.iterable(),
+            Step::Timer(key, _) => key.iterable(),
+            Step::ToRaw(inner) | Step::FromRaw(inner) => inner.iterable(),
+            Step::Same(_) | Step::Opaque(_) | Step::Row(..) => None,
+        }
+    }
+
     /// `at` is where the value stands in both forms: only at the end may its end be unmarked.
     fn between(from: &Coder, to: &Coder, at: Nesting) -> Result<Self> {
         if alike(from, to) {
             return Step::same(from, at);
         }
         if to.is(RAW_CODER) {
-            return Ok(Step::ToRaw(Layout::of(from)?));
+            return Step::between(from, &plain(from), at).map(|step| Step::ToRaw(Box::new(step)));
         }
         if from.is(RAW_CODER) {
-            return Ok(Step::FromRaw(Layout::of(to)?));
+            let step = Step::between(&plain(to), to, Nesting::Nested)?;
+            return Ok(Step::FromRaw(Box::new(step)));
         }
         match (from.is(urn::LENGTH_PREFIX), to.is(urn::LENGTH_PREFIX)) {
             (true, true) => {

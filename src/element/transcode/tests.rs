@@ -180,6 +180,31 @@ fn raw_parts_hold_the_nested_form() {
 }
 
 #[test]
+fn raw_parts_are_the_same_however_the_wire_frames_them() {
+    let raw = Coder::custom(RAW_CODER, "");
+    let foreign = Coder::custom("other:sdk", "");
+    let bare = Coder::kv(varint(), prefixed(foreign.clone()));
+    let framed = Coder::kv(prefixed(varint()), prefixed(foreign));
+    round_trip(&bare, b"\x07\x02ab", NESTED, &raw, b"\x07\x02ab", OUTER);
+    round_trip(
+        &framed,
+        b"\x01\x07\x02ab",
+        NESTED,
+        &raw,
+        b"\x07\x02ab",
+        OUTER,
+    );
+    round_trip(
+        &prefixed(framed),
+        b"\x05\x01\x07\x02ab",
+        NESTED,
+        &raw,
+        b"\x07\x02ab",
+        OUTER,
+    );
+}
+
+#[test]
 fn a_prefix_around_an_unknown_coder_is_stripped() {
     let own = Coder::custom("my:coder", "");
     round_trip(

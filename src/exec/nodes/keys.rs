@@ -112,11 +112,11 @@ pub(crate) struct Encode<F: Flow> {
 }
 
 impl<F: Flow> Encode<F> {
-    /// The items have, and the bytes will have, the coder `own`.
-    pub(crate) fn new(own: &Coder, link: FlowLink<Opaque>) -> Result<Self> {
+    /// The items have the coder `own`, and the bytes will have the coder `wire`.
+    pub(crate) fn new(own: &Coder, wire: &Coder, link: FlowLink<Opaque>) -> Result<Self> {
         Ok(Encode {
             link,
-            writer: F::writer(own, own)?,
+            writer: F::writer(own, wire)?,
             bytes: Vec::new(),
         })
     }

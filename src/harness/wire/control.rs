@@ -17,7 +17,7 @@ use tonic::transport::Channel;
 use super::codec::RopeCodec;
 use super::{Peer, Rope, SendQueue, connect};
 use crate::error::{Error, Result};
-use crate::harness::bundles::{BundleRequest, Bundles};
+use crate::harness::bundles::Bundles;
 use crate::harness::instructions::Known;
 use crate::harness::response;
 
@@ -65,7 +65,7 @@ impl Control {
     ///
     /// # Errors
     /// The stream broke.
-    pub(crate) async fn serve(&self, bundles: &Arc<Bundles>) -> Result<()> {
+    pub(crate) async fn serve(&self, bundles: &Bundles) -> Result<()> {
         let broke =
             |status: tonic::Status| Error::transport("the control stream broke").because(status);
         let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(usize::MAX);
@@ -88,7 +88,7 @@ impl Control {
 }
 
 /// Answers a request, or hands it to a bundle thread. Must not wait for anything.
-fn dispatch(request: InstructionRequest, bundles: &Arc<Bundles>) -> Option<Rope> {
+fn dispatch(request: InstructionRequest, bundles: &Bundles) -> Option<Rope> {
     let id = request.instruction_id;
     let about = |instruction: &str| match bundles.instructions().get(instruction) {
         Known::Running(running) => Ok(Some(running)),
@@ -97,15 +97,7 @@ fn dispatch(request: InstructionRequest, bundles: &Arc<Bundles>) -> Option<Rope>
     };
     Some(match request.request {
         Some(Request::ProcessBundle(request)) => {
-            let inbox = match bundles.instructions().announce(&id) {
-                Ok(inbox) => inbox,
-                Err(error) => return Some(response::failed(&id, error.to_string())),
-            };
-            bundles.submit(BundleRequest {
-                instruction: id.into(),
-                request,
-                inbox,
-            });
+            bundles.take(&id, request);
             return None;
         }
         Some(Request::ProcessBundleProgress(progress)) => match about(&progress.instruction_id) {

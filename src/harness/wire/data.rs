@@ -12,6 +12,7 @@ use super::{Peer, Rope, SendQueue, connect};
 use crate::error::{Context, Error, Result};
 use crate::harness::inbox::Stretch;
 use crate::harness::instructions::Instructions;
+use crate::harness::jobs::{BundleRequest, Jobs, NoThread};
 use crate::harness::rim::Rim;
 
 const DATA: &str = "/org.apache.beam.model.fn_execution.v1.BeamFnData/Data";
@@ -20,6 +21,7 @@ const DATA: &str = "/org.apache.beam.model.fn_execution.v1.BeamFnData/Data";
 pub(crate) struct DataClients {
     peer: Peer,
     instructions: Arc<Instructions>,
+    jobs: Arc<Jobs>,
     outbound_budget: usize,
     clients: Clients<DataClient>,
 }
@@ -30,10 +32,16 @@ pub(crate) struct DataClient {
 }
 
 impl DataClients {
-    pub(crate) fn new(peer: Peer, instructions: Arc<Instructions>, outbound_budget: usize) -> Self {
+    pub(crate) fn new(
+        peer: Peer,
+        instructions: Arc<Instructions>,
+        jobs: Arc<Jobs>,
+        outbound_budget: usize,
+    ) -> Self {
         DataClients {
             peer,
             instructions,
+            jobs,
             outbound_budget,
             clients: Clients::new(),
         }
@@ -54,6 +62,7 @@ impl DataClients {
         let queue = SendQueue::new(self.outbound_budget);
         let request = self.peer.request(queue.stream());
         let (instructions, broken) = (self.instructions.clone(), queue.clone());
+        let jobs = self.jobs.clone();
         let name = endpoint.to_owned();
         rim.handle().spawn(async move {
             let mut grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
@@ -65,7 +74,7 @@ impl DataClients {
                 let codec = RopeCodec::<Elements>::new();
                 let mut inbound = grpc.streaming(request, path, codec).await?.into_inner();
                 while let Some(elements) = inbound.message().await? {
-                    deliver(elements, &instructions).await;
+                    deliver(elements, &instructions, &jobs).await;
                 }
                 Ok::<(), tonic::Status>(())
             };
@@ -77,7 +86,9 @@ impl DataClients {
                 }
             };
             broken.break_off(&why);
-            instructions.cut_off(&name, || lost(&why));
+            for bundle in instructions.cut_off(&name, || lost(&why)) {
+                submit(bundle, &jobs);
+            }
         });
         Ok(Arc::new(DataClient { queue }))
     }
@@ -96,20 +107,33 @@ fn lost(why: &str) -> Error {
     Error::transport(format!("the data stream broke: {why}"))
 }
 
-async fn deliver(elements: Elements, instructions: &Instructions) {
+async fn deliver(elements: Elements, instructions: &Instructions, jobs: &Arc<Jobs>) {
     for data in elements.data {
-        if let Some(inbox) = instructions.inbox(&data.instruction_id) {
+        if let Some((inbox, deferred)) = instructions.arrival(&data.instruction_id) {
             let stretch = Stretch {
                 transform: data.transform_id,
                 data: data.data,
                 last: data.is_last,
             };
             inbox.push(stretch).await;
+            if let Some(bundle) = deferred {
+                submit(bundle, jobs);
+            }
         }
     }
     if let Some(timers) = elements.timers.first() {
         // No function of this worker has timers: plans that declare them are refused.
         tracing::debug!(instruction = timers.instruction_id, "timers are ignored");
+    }
+}
+
+/// A bundle that cannot have a thread fails when it asks for its input.
+fn submit(bundle: BundleRequest, jobs: &Arc<Jobs>) {
+    if let Err(NoThread { bundle, error }) = jobs.submit(bundle) {
+        tracing::error!(
+            instruction = &*bundle.instruction,
+            "no thread can be started: {error}"
+        );
     }
 }
 

@@ -155,7 +155,11 @@ impl FakeRunner {
     ) {
         let (hub, remains) = (self.hub.clone(), self.remains.clone());
         let work = move || {
-            let outcome = worker::run_until(options, registry, stopped, |outcome| {
+            let end = worker::End {
+                stopped,
+                on_signal: None,
+            };
+            let outcome = worker::run_until(options, registry, end, |outcome| {
                 if let Ok(worker) = outcome {
                     *remains.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
                 }

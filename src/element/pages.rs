@@ -1,0 +1,105 @@
+//! Values that are fetched page by page.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Element, Input, Nesting};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where the rest of a state-backed iterable comes from, page by page.
+pub trait Pages: Send + Sync {
+    /// The page of `token` that `continuation` names; the first page where it is empty. Blocks until it is there.
+    ///
+    /// # Errors
+    /// The runner refused, or the connection broke.
+    fn page(&self, token: &Bytes, continuation: &Bytes) -> Result<Page>;
+}
+
+/// A stretch of the encoded values of a state-backed iterable. Values may begin in one page and end in the next.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Encoded values, possibly none.
+    pub data: Bytes,
+    /// Names the next page; empty after the last one.
+    pub continuation: Bytes,
+}
+
+/// Cuts the pages of one token into runs of whole values.
+pub struct PagedReader<'a> {
+    pages: &'a Arc<dyn Pages>,
+    token: &'a Bytes,
+    /// `None` after the last page.
+    continuation: Option<Bytes>,
+    /// The start of a value whose end is in the next page.
+    partial: Vec<u8>,
+}
+
+impl<'a> PagedReader<'a> {
+    /// Starts before the first page.
+    pub fn new(pages: &'a Arc<dyn Pages>, token: &'a Bytes) -> Self {
+        PagedReader {
+            pages,
+            token,
+            continuation: Some(Bytes::new()),
+            partial: Vec::new(),
+        }
+    }
+
+    /// The next run of whole nested values and their number; `None` at the end.
+    ///
+    /// # Errors
+    /// A page that cannot be had, bytes that do not decode, or a last value that does not end.
+    pub fn next_run<T: Element>(&mut self) -> Result<Option<(Bytes, u64)>> {
+        loop {
+            let Some(continuation) = self.continuation.take() else {
+                return if self.partial.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(Error::decode(
+                        "the pages of a state-backed iterable end within a value",
+                    ))
+                };
+            };
+            let page = self.pages.page(self.token, &continuation)?;
+            self.continuation = (!page.continuation.is_empty()).then_some(page.continuation);
+            let data = if self.partial.is_empty() {
+                page.data
+            } else {
+                let mut joined = std::mem::take(&mut self.partial);
+                joined.extend_from_slice(&page.data);
+                joined.into()
+            };
+            let (whole, count) = whole_values::<T>(&data)?;
+            self.partial = data[whole..].to_vec();
+            if count > 0 {
+                return Ok(Some((data.slice(..whole), count)));
+            }
+        }
+    }
+}
+
+/// How many bytes of `data` are whole values, and how many values those are.
+fn whole_values<T: Element>(data: &Bytes) -> Result<(usize, u64)> {
+    let mut input = Input::new(data);
+    let mut count = 0;
+    loop {
+        let before = input.remaining();
+        if before == 0 {
+            return Ok((data.len(), count));
+        }
+        match T::skip(&mut input, Nesting::Nested) {
+            Ok(()) if input.remaining() == before => {
+                return Err(Error::decode(format!(
+                    "values of {} have no bytes and cannot be paged",
+                    T::coder()
+                )));
+            }
+            Ok(()) => count += 1,
+            Err(error) if error.kind() == ErrorKind::Truncated => {
+                return Ok((data.len() - before, count));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}

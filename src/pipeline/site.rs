@@ -1,0 +1,209 @@
+//! The pipeline as a place for functions: what their ports become.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use beam_proto::pipeline::{FunctionSpec, PTransform, ParDoPayload, SideInput};
+use beam_proto::urns::side_inputs;
+use beam_proto::urns::transforms::PAR_DO;
+use bytes::Bytes;
+use prost::Message;
+
+use super::graph::{Like, Placement};
+use super::par_do::function_spec;
+use super::{PCollection, Pipeline};
+use crate::dofn::{Describe, FunctionPayload, SideAccess, Site, View};
+use crate::element::{Coder, Element};
+use crate::error::{Error, Result};
+use crate::model::windowing;
+use crate::window::{Window, WindowFn};
+
+/// URN of the view functions of our side inputs: the function that reads one knows how, so it says nothing.
+pub const VIEW_URN: &str = "ferrobeam:view:v1";
+
+/// The tag of a function's main input.
+pub(super) const INPUT: &str = "input";
+
+/// A collection that a function may look things up in.
+pub struct SideView<V> {
+    pipeline: Pipeline,
+    id: String,
+    view: PhantomData<fn() -> V>,
+}
+
+impl<V> Clone for SideView<V> {
+    fn clone(&self) -> Self {
+        SideView {
+            pipeline: self.pipeline.clone(),
+            id: self.id.clone(),
+            view: PhantomData,
+        }
+    }
+}
+
+impl<V: View> SideView<V> {
+    pub(super) fn of(collection: &PCollection<V::Element>) -> Self {
+        SideView {
+            pipeline: collection.pipeline.clone(),
+            id: collection.id.clone(),
+            view: PhantomData,
+        }
+    }
+}
+
+/// What the outputs of a function have in common.
+#[derive(Clone, Default)]
+pub(super) struct OutputsAre {
+    /// Windowing and boundedness.
+    pub(super) like: Like,
+    /// The id of the coder that [`Raw`](crate::element::Raw) stands for.
+    pub(super) raw: Option<String>,
+}
+
+/// The [`Site`] of functions in a [`Pipeline`]: outputs are collections, side inputs are [`SideView`]s.
+pub struct InPipeline {
+    pipeline: Pipeline,
+    placement: Placement,
+    outputs_are: OutputsAre,
+    inputs: BTreeMap<String, String>,
+    outputs: BTreeMap<String, String>,
+    side_inputs: BTreeMap<String, SideInput>,
+}
+
+impl InPipeline {
+    /// A site for a function that reads `input`.
+    pub(super) fn new(
+        pipeline: &Pipeline,
+        placement: Placement,
+        input: &str,
+        outputs_are: OutputsAre,
+    ) -> Self {
+        InPipeline {
+            pipeline: pipeline.clone(),
+            placement,
+            outputs_are,
+            inputs: BTreeMap::from([(INPUT.into(), input.into())]),
+            outputs: BTreeMap::new(),
+            side_inputs: BTreeMap::new(),
+        }
+    }
+
+    /// Keeps an error of this transform.
+    #[cold]
+    pub(super) fn fail(&self, error: Error) {
+        self.pipeline
+            .fail(error.at("transform", &self.placement.name));
+    }
+
+    /// Places the transform, whose ports are connected.
+    pub(super) fn place(self, function: &FunctionPayload) {
+        let payload = ParDoPayload {
+            do_fn: Some(function_spec(function)),
+            side_inputs: self.side_inputs,
+            ..ParDoPayload::default()
+        };
+        self.pipeline.graph(|graph| {
+            let transform = PTransform {
+                spec: Some(FunctionSpec {
+                    urn: PAR_DO.into(),
+                    payload: Bytes::from(payload.encode_to_vec()),
+                }),
+                inputs: self.inputs,
+                outputs: self.outputs,
+                environment_id: graph.components.environment_id().into(),
+                ..PTransform::default()
+            };
+            graph.place(self.placement, transform);
+        });
+    }
+
+    fn side_input(&self, pipeline: &Pipeline, id: &str, access: SideAccess) -> Result<SideInput> {
+        if !self.pipeline.is(pipeline) {
+            return Err(Error::config("the side input is in another pipeline"));
+        }
+        let collection = pipeline.handle::<()>(id.into());
+        let strategy = collection.windowing_strategy()?;
+        let window_fn = strategy.window_fn.unwrap_or_default();
+        if let Some(WindowFn::Session(_)) = windowing::window_fn(&window_fn)? {
+            return Err(Error::config(
+                "the side input is in session windows, which no window of the main input belongs to; window it otherwise",
+            ));
+        }
+        let urn = match access {
+            SideAccess::Iterable => side_inputs::ITERABLE,
+            SideAccess::Multimap => side_inputs::MULTIMAP,
+        };
+        let spec = |urn: &str| FunctionSpec {
+            urn: urn.into(),
+            ..FunctionSpec::default()
+        };
+        Ok(SideInput {
+            access_pattern: Some(spec(urn)),
+            view_fn: Some(spec(VIEW_URN)),
+            window_mapping_fn: Some(window_fn),
+        })
+    }
+}
+
+impl Site for InPipeline {
+    type Collection<T: Element> = PCollection<T>;
+    type View<V: View> = SideView<V>;
+
+    fn output<T: Element>(&mut self, tag: &'static str) -> PCollection<T> {
+        let OutputsAre { like, raw } = self.outputs_are.clone();
+        let outcome = self.pipeline.graph(|graph| {
+            let coder_id = graph.components.coder_with(&T::coder(), raw.as_deref())?;
+            Ok(graph.output(&self.placement, tag, Like { coder_id, ..like }))
+        });
+        match outcome {
+            Ok(id) => {
+                self.outputs.insert(tag.into(), id.clone());
+                self.pipeline.handle(id)
+            }
+            Err(error) => {
+                let error: Error = error;
+                self.fail(error.at("output", tag));
+                self.pipeline.handle(String::new())
+            }
+        }
+    }
+
+    fn side<V: View>(&mut self, tag: &'static str, view: SideView<V>) {
+        if tag == INPUT {
+            let error =
+                "a side input cannot be called \"input\", like the main input; rename the port";
+            self.fail(Error::config(error));
+            return;
+        }
+        match self.side_input(&view.pipeline, &view.id, V::ACCESS) {
+            Ok(side) => {
+                self.inputs.insert(tag.into(), view.id);
+                self.side_inputs.insert(tag.into(), side);
+            }
+            Err(error) => self.fail(error.at("side input", tag)),
+        }
+    }
+}
+
+/// Refuses functions that look at windows which their input does not have.
+pub(super) struct CheckWindows {
+    /// The coder of the input's windows.
+    pub(super) coder: Option<Coder>,
+    pub(super) refused: Option<Coder>,
+}
+
+impl Describe for CheckWindows {
+    fn output<T: Element>(&mut self, _tag: &'static str) {}
+
+    fn side<V: View>(&mut self, _tag: &'static str) {}
+
+    fn window<W: Window>(&mut self) {
+        if self
+            .coder
+            .as_ref()
+            .is_some_and(|coder| *coder != W::coder())
+        {
+            self.refused = Some(W::coder());
+        }
+    }
+}
