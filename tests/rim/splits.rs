@@ -55,6 +55,8 @@ fn a_bundle_may_give_everything_back() {
     // The second bundle runs on a plan that has read elements before.
     for _ in 0..2 {
         let bundle = runner.bundle(&stage).start();
+        // A bundle whose plan is ready may wait for the first message before it begins.
+        bundle.send("source", Vec::new());
         bundle.expect_progress(|progress| progress.consuming == Some(false));
         assert_eq!(bundle.split("source", 0.0, 3, &[]), Some(0));
         bundle.send("source", in_global_window(0..3i64).concat());
@@ -80,6 +82,7 @@ fn a_split_before_the_start_is_kept() {
     stage.sink("second", &two);
     for _ in 0..2 {
         let bundle = runner.bundle(&stage).start();
+        bundle.send("one", Vec::new());
         // The functions after the first source start first, so the second has not started.
         Gate::named("before the start").expect(1);
         let first = bundle.split("two", 0.0, 4, &[]);
