@@ -38,6 +38,7 @@ impl PlanMetrics {
         self.user.reset();
         self.collections.iter().for_each(Meter::reset);
         self.times.iter().for_each(PhaseTimes::reset);
+        self.sources.iter().for_each(SourceProgress::reset);
     }
 }
 
@@ -96,13 +97,14 @@ impl Plan {
         &self.metrics
     }
 
-    /// Forgets what the last bundle counted. Call it before the counters are shown to anyone as a new bundle's.
+    /// Forgets what the last bundle counted, and where it was split. Call it before each bundle, and before anyone can
+    /// ask about the bundle or split it: splits are kept from here on.
     pub fn reset(&self) {
         self.activity.clear();
         self.metrics.reset();
     }
 
-    /// Runs one bundle.
+    /// Runs one bundle, for which the plan must have been [reset](Plan::reset).
     ///
     /// # Errors
     /// Whatever failed, with the transform that it happened in. A panic in user code is an error, too. The plan must

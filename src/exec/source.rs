@@ -59,7 +59,8 @@ impl Default for SourceProgress {
 }
 
 impl SourceProgress {
-    fn reset(&self) {
+    /// Forgets elements and splits: a new bundle begins, and may be split from now on.
+    pub(super) fn reset(&self) {
         self.0.store(u64::from(NO_STOP), Ordering::SeqCst);
     }
 
@@ -195,7 +196,6 @@ fn incomplete(error: Error, whole: usize) -> Result<usize> {
 
 impl<F: Flow> Source for SourceNode<F> {
     fn start(&mut self) -> Result<()> {
-        self.spec.progress.reset();
         self.sampler.reset();
         self.partial.clear();
         (self.uncounted, self.begun, self.stopped) = (false, 0, false);

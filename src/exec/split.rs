@@ -34,19 +34,19 @@ pub(crate) fn stop_index(index: i64, stop: i64, desired: &DesiredSplit) -> Optio
     let remainder = end - index as f64 - done;
     let keep = remainder * fraction;
     let wanted = index + ((done + keep).round() as i64).max(1);
-    let cut = nearest(wanted, index, &desired.allowed)?;
+    let cut = nearest(wanted, index, stop, &desired.allowed)?;
     (index < cut && cut < stop).then_some(cut)
 }
 
-/// The allowed index after `index` that is nearest to `wanted`.
-fn nearest(wanted: i64, index: i64, allowed: &[i64]) -> Option<i64> {
+/// The allowed index between `index` and `stop` that is nearest to `wanted`.
+fn nearest(wanted: i64, index: i64, stop: i64, allowed: &[i64]) -> Option<i64> {
     if allowed.is_empty() {
         return Some(wanted);
     }
     allowed
         .iter()
         .copied()
-        .filter(|k| *k > index)
+        .filter(|k| index < *k && *k < stop)
         .min_by_key(|k| k.abs_diff(wanted))
 }
 
@@ -83,6 +83,7 @@ mod tests {
             (0, i64::MAX, desired(0.5, 16, &[0]), None),
             (5, i64::MAX, desired(0.0, 16, &[2, 9]), Some(9)),
             (5, 9, desired(0.0, 16, &[2, 9]), None),
+            (2, 12, desired(1.0, 16, &[5, 13]), Some(5)),
             (0, i64::MAX, desired(f64::NAN, 16, &[]), None),
         ] {
             assert_eq!(

@@ -104,11 +104,12 @@ impl Bundles {
     /// Takes a bundle that the runner wants. Must not wait for anything.
     pub(crate) fn take(&self, instruction: &str, request: ProcessBundleRequest) {
         // Without a connection no input can come: then a thread must open one.
-        let defer = self
-            .plans()
-            .idle_of(&request.process_bundle_descriptor_id)
-            .is_some();
-        let refused = match self.instructions.announce(instruction, request, defer) {
+        let ready = {
+            let plans = self.plans();
+            let index = plans.idle_of(&request.process_bundle_descriptor_id);
+            index.map(|index| plans.idle[index].linked.facts.clone())
+        };
+        let refused = match self.instructions.announce(instruction, request, ready) {
             Ok(None) => return,
             Ok(Some(bundle)) => match self.jobs.submit(bundle) {
                 Ok(()) => return,

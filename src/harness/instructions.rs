@@ -57,9 +57,15 @@ struct Table {
 struct Live {
     announced: bool,
     inbox: Arc<Inbox>,
-    /// Announced, but not worth a thread before its first input.
-    deferred: Option<BundleRequest>,
+    deferred: Option<Deferred>,
     running: Option<Running>,
+}
+
+/// A bundle that was announced, but is not worth a thread before its first input.
+struct Deferred {
+    bundle: BundleRequest,
+    /// Of the plan that is ready for it.
+    facts: Arc<PlanFacts>,
 }
 
 impl Live {
@@ -87,8 +93,8 @@ impl Instructions {
 
     /// Records that the runner wants a bundle. Call it on the reader of the control stream.
     ///
-    /// Yields the bundle if it is to be run now. With `defer`, one without input is kept until some arrives: its thread
-    /// would only go to sleep again.
+    /// Yields the bundle if it is to be run now. Where a plan is `ready`, a bundle without input is kept until some
+    /// arrives: its thread would only go to sleep again.
     ///
     /// # Errors
     /// The id is in use, or was used a short while ago.
@@ -96,7 +102,7 @@ impl Instructions {
         &self,
         id: &str,
         request: ProcessBundleRequest,
-        defer: bool,
+        ready: Option<Arc<PlanFacts>>,
     ) -> Result<Option<BundleRequest>> {
         let mut table = self.table();
         let twice = || Error::transport(format!("the runner used the instruction id {id:?} twice"));
@@ -120,8 +126,10 @@ impl Instructions {
             request,
             inbox: live.inbox.clone(),
         };
-        if defer && live.inbox.is_empty() {
-            live.deferred = Some(bundle);
+        if let Some(facts) = ready
+            && live.inbox.is_empty()
+        {
+            live.deferred = Some(Deferred { bundle, facts });
             return Ok(None);
         }
         Ok(Some(bundle))
@@ -132,7 +140,8 @@ impl Instructions {
     pub(crate) fn arrival(&self, id: &str) -> Option<(Arc<Inbox>, Option<BundleRequest>)> {
         let mut table = self.table();
         if let Some(live) = table.live.get_mut(id) {
-            return Some((live.inbox.clone(), live.deferred.take()));
+            let deferred = live.deferred.take().map(|deferred| deferred.bundle);
+            return Some((live.inbox.clone(), deferred));
         }
         if table.closed || table.ended.contains_key(id) || table.unannounced >= MAX_UNANNOUNCED {
             return None;
@@ -213,19 +222,19 @@ impl Instructions {
     }
 
     /// Lets the bundles that read from a data service have what came, and nothing more. Yields those that waited for
-    /// their first input: they are to be run, and will connect again.
+    /// their first input: they are to be run, to learn that none will come.
     pub(crate) fn cut_off(&self, endpoint: &str, error: impl Fn() -> Error) -> Vec<BundleRequest> {
         let mut table = self.table();
-        for running in table.live.values().filter_map(|live| live.running.as_ref()) {
-            if running.facts.reads_from(endpoint) {
-                running.inbox.cut_off(error());
+        let mut deferred = Vec::new();
+        for live in table.live.values_mut() {
+            let running = live.running.as_ref().map(|running| &running.facts);
+            let facts = running.or(live.deferred.as_ref().map(|deferred| &deferred.facts));
+            if facts.is_some_and(|facts| facts.reads_from(endpoint)) {
+                live.inbox.cut_off(error());
+                deferred.extend(live.deferred.take().map(|deferred| deferred.bundle));
             }
         }
-        table
-            .live
-            .values_mut()
-            .filter_map(|live| live.deferred.take())
-            .collect()
+        deferred
     }
 
     /// Closes all inboxes: their bundles fail when they want more input.
@@ -241,14 +250,19 @@ impl Instructions {
 
 #[cfg(test)]
 mod tests {
+    use beam_proto::fnexec::ProcessBundleDescriptor;
+
     use super::*;
+    use crate::dofn::MetricSet;
+    use crate::harness::metrics::ShortIds;
+    use crate::model::descriptor::PlanSpec;
 
     fn instructions() -> Instructions {
         Instructions::new(InboxBudget::new(1 << 20))
     }
 
     fn announce(instructions: &Instructions, id: &str) -> Result<Option<BundleRequest>> {
-        instructions.announce(id, ProcessBundleRequest::default(), false)
+        instructions.announce(id, ProcessBundleRequest::default(), None)
     }
 
     #[test]
@@ -263,11 +277,27 @@ mod tests {
         assert_eq!(instructions.unfinished(), 1);
     }
 
+    /// The facts of a plan without transforms.
+    fn facts() -> Arc<PlanFacts> {
+        let spec = PlanSpec::try_from(ProcessBundleDescriptor::default()).expect("valid");
+        let metrics = PlanMetrics {
+            user: MetricSet::default(),
+            collections: Vec::new(),
+            times: Vec::new(),
+            sources: Vec::new(),
+        };
+        let ids = ShortIds::new("1");
+        Arc::new(PlanFacts::new(Arc::new(spec), &metrics, &ids))
+    }
+
     #[test]
     fn a_bundle_may_wait_for_its_first_input() {
         let instructions = instructions();
-        let deferred = instructions.announce("1", ProcessBundleRequest::default(), true);
+        let request = ProcessBundleRequest::default();
+        let deferred = instructions.announce("1", request, Some(facts()));
         assert!(deferred.expect("new").is_none());
+        let lost = || Error::transport("lost");
+        assert!(instructions.cut_off("elsewhere:1", lost).is_empty());
         let (_, bundle) = instructions.arrival("1").expect("kept");
         assert_eq!(&*bundle.expect("waited").instruction, "1");
         assert!(instructions.arrival("1").expect("kept").1.is_none());

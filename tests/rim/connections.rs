@@ -68,6 +68,21 @@ fn a_stream_that_breaks_during_setup_fails_the_bundle() {
 }
 
 #[test]
+fn a_bundle_whose_input_never_came_fails_with_the_stream() {
+    let runner = FakeRunner::start(registry());
+    let stage = passing::<i64>("nothing came");
+    succeeds(&runner, &stage);
+    // The plan is ready, so the bundle waits for its first message.
+    let bundle = runner.bundle(&stage).start();
+    assert_eq!(bundle.progress().consuming, None);
+    runner.cut_data(0);
+    let outcome = bundle.wait();
+    let error = outcome.expect_error();
+    assert!(error.contains("data stream broke"), "{error}");
+    runner.close();
+}
+
+#[test]
 fn all_input_that_came_is_processed() {
     let runner = FakeRunner::start(registry());
     let stage = doing("slow", Do::wait(At::Element(1), "all input that came"));

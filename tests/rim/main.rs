@@ -5,5 +5,7 @@ mod basics;
 mod child;
 mod connections;
 mod errors;
+mod metrics;
 mod shutdown;
+mod splits;
 mod support;

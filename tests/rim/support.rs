@@ -37,6 +37,11 @@ impl Gate {
         self.0.1.notify_all();
     }
 
+    /// Stops those that come from now on.
+    pub(crate) fn shut(&self) {
+        *self.0.0.lock().unwrap() = Passage::default();
+    }
+
     fn wait_until(&self, done: impl Fn(&Passage) -> bool) -> bool {
         let (passage, changed) = &*self.0;
         let passage = passage.lock().unwrap();
