@@ -59,7 +59,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "conformance",
-        about: "the same word count on Beam's Python job service, Prism and Flink",
+        about: "word counts built in Python and in Rust, and submitted jobs, on Python's job service, Prism and Flink",
         default: true,
         run: conformance::run,
     },

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -29,36 +30,80 @@ const WORDS: [(&str, u32); 8] = [
 /// Flink's embedded cluster on a busy machine needs most of a minute.
 const PIPELINE: Duration = Duration::from_secs(180);
 
-/// Runs the word count of `examples/from_python` on every runner.
+/// Runs the word counts of `examples`, built in Python and in Rust, on every runner, and all tests of submitted jobs on
+/// those runners that `unit` does not use.
 pub(super) fn run(project: &Project) -> Result<Count> {
-    let build = project.cargo(&["build", "--bin", "ferrobeam"]);
+    let build = project.cargo(&["build", "--bin", "ferrobeam", "--example", "wordcount"]);
     process::run(build, BUILD, |_| ())?.ok()?;
     let input = project.logs.join("conformance-input.txt");
     fs::write(&input, TEXT).with_context(|| format!("could not write {}", input.display()))?;
     let mut count = Count::default();
     for runner in [Runner::Python, Runner::Prism, Runner::Flink] {
-        count += match count_words(project, runner, &input) {
+        count += match word_counts(project, runner, &input) {
             Ok(()) => {
-                println!("{}: every word counted", runner.name());
-                Count::passed(1)
+                println!("{}: every word counted, twice", runner.name());
+                Count::passed(2)
             }
             Err(error) => {
                 println!("{}: {error:#}", runner.name());
                 Count::failed(1)
             }
         };
+        if runner != Runner::Python {
+            let runner = [("FERROBEAM_RUNNER", runner.name())];
+            count += super::rust::test(project, &["--test", "job_service"], &runner)?;
+        }
     }
     Ok(count)
 }
 
-fn count_words(project: &Project, runner: Runner, input: &Path) -> Result<()> {
+/// Both word counts on one runner.
+fn word_counts(project: &Project, runner: Runner, input: &Path) -> Result<()> {
     let log = |what: &str| {
         project
             .logs
             .join(format!("conformance-{}-{what}.log", runner.name()))
     };
     let service = JobService::start(project, runner, &log("runner"))?;
-    let (_server, port) = demo::serve(project, &log("service"))?;
+    built_in_python(project, &service, input, &log("service"))?;
+    built_in_rust(project, &service, input, &log("output"))
+}
+
+/// The pipeline of `examples/wordcount.rs`, which writes `word: count` lines into a file.
+fn built_in_rust(
+    project: &Project,
+    service: &JobService,
+    input: &Path,
+    output: &Path,
+) -> Result<()> {
+    let mut pipeline = Command::new(project.root.join("target/debug/examples/wordcount"));
+    pipeline
+        .arg(format!("--job_endpoint={}", service.endpoint))
+        .arg(format!("--input={}", input.display()))
+        .arg(format!("--output={}", output.display()));
+    process::run(pipeline, PIPELINE, |_| ())?.ok()?;
+    let text = fs::read_to_string(output)
+        .with_context(|| format!("the pipeline wrote no {}", output.display()))?;
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    let wanted: Vec<String> = WORDS
+        .iter()
+        .map(|(word, times)| format!("{word}: {times}"))
+        .collect();
+    if lines != wanted {
+        bail!("the pipeline built in Rust counted {lines:?}, not {wanted:?}");
+    }
+    Ok(())
+}
+
+/// The pipeline of `examples/from_python`, which prints counts.
+fn built_in_python(
+    project: &Project,
+    service: &JobService,
+    input: &Path,
+    log: &Path,
+) -> Result<()> {
+    let (_server, port) = demo::serve(project, log)?;
     let mut pipeline = demo::word_count(project, port)?;
     pipeline
         .arg("--input")

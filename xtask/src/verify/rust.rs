@@ -26,13 +26,13 @@ pub(super) fn unit(project: &Project) -> Result<Count> {
         "--deny",
         "warnings",
     ]))?;
-    count += test(project, &["--workspace"])?;
+    count += test(project, &["--workspace"], &[])?;
     Ok(count)
 }
 
 /// Beam's coder vectors, which are one test target.
 pub(super) fn coders(project: &Project) -> Result<Count> {
-    test(project, &["--test", "coders"])
+    test(project, &["--test", "coders"], &[])
 }
 
 /// Runs a command that is one check, showing its output.
@@ -49,11 +49,17 @@ fn component(project: &Project, subcommand: &str, component: &str) -> Result<()>
         .with_context(|| format!("install it with `rustup component add {component}`"))
 }
 
-fn test(project: &Project, selection: &[&str]) -> Result<Count> {
+/// Runs tests with more in their environment, and counts them.
+pub(super) fn test(
+    project: &Project,
+    selection: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<Count> {
     let mut command = project.cargo(&["test", "--no-fail-fast"]);
     command
         .args(selection)
-        .envs(project.test_environment(&python::install(project)?));
+        .envs(project.test_environment(&python::install(project)?))
+        .envs(environment.iter().copied());
     println!("-- {}", describe(&command));
     let mut count = Count::default();
     let outcome = process::run(command, BUILD, |line| {
