@@ -196,9 +196,10 @@ impl Inbox {
         })
     }
 
-    /// Whether no input is there.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.state().queue.is_empty()
+    /// Whether no input is there, and some may come.
+    pub(crate) fn is_untouched(&self) -> bool {
+        let state = self.state();
+        state.queue.is_empty() && state.end.is_none()
     }
 
     /// Whether the bundle's thread waits for input.

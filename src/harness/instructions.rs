@@ -56,6 +56,8 @@ struct Table {
 
 struct Live {
     announced: bool,
+    /// The data service that input came from before the bundle was announced.
+    early: Option<Arc<str>>,
     inbox: Arc<Inbox>,
     deferred: Option<Deferred>,
     running: Option<Running>,
@@ -72,6 +74,7 @@ impl Live {
     fn new(budget: &Arc<InboxBudget>) -> Self {
         Live {
             announced: false,
+            early: None,
             inbox: Inbox::new(budget),
             deferred: None,
             running: None,
@@ -127,7 +130,7 @@ impl Instructions {
             inbox: live.inbox.clone(),
         };
         if let Some(facts) = ready
-            && live.inbox.is_empty()
+            && live.inbox.is_untouched()
         {
             live.deferred = Some(Deferred { bundle, facts });
             return Ok(None);
@@ -135,9 +138,13 @@ impl Instructions {
         Ok(Some(bundle))
     }
 
-    /// Where input of a bundle goes, and the bundle if it waited for that; `None` if it has ended, and its input is to
-    /// be dropped.
-    pub(crate) fn arrival(&self, id: &str) -> Option<(Arc<Inbox>, Option<BundleRequest>)> {
+    /// Where input of a bundle goes that comes from a data service, and the bundle if it waited for that; `None` if it
+    /// has ended, and its input is to be dropped.
+    pub(crate) fn arrival(
+        &self,
+        id: &str,
+        endpoint: &Arc<str>,
+    ) -> Option<(Arc<Inbox>, Option<BundleRequest>)> {
         let mut table = self.table();
         if let Some(live) = table.live.get_mut(id) {
             let deferred = live.deferred.take().map(|deferred| deferred.bundle);
@@ -146,7 +153,8 @@ impl Instructions {
         if table.closed || table.ended.contains_key(id) || table.unannounced >= MAX_UNANNOUNCED {
             return None;
         }
-        let live = Live::new(&self.budget);
+        let mut live = Live::new(&self.budget);
+        live.early = Some(endpoint.clone());
         let inbox = live.inbox.clone();
         table.live.insert(id.into(), live);
         table.unannounced += 1;
@@ -227,6 +235,10 @@ impl Instructions {
         let mut table = self.table();
         let mut deferred = Vec::new();
         for live in table.live.values_mut() {
+            // What came early came in part only.
+            if !live.announced && live.early.as_deref() == Some(endpoint) {
+                live.inbox.close(error());
+            }
             let running = live.running.as_ref().map(|running| &running.facts);
             let facts = running.or(live.deferred.as_ref().map(|deferred| &deferred.facts));
             if facts.is_some_and(|facts| facts.reads_from(endpoint)) {
@@ -268,7 +280,7 @@ mod tests {
     #[test]
     fn input_may_come_first() {
         let instructions = instructions();
-        let (early, deferred) = instructions.arrival("1").expect("kept");
+        let (early, deferred) = instructions.arrival("1", &"here:1".into()).expect("kept");
         assert!(deferred.is_none());
         let announced = announce(&instructions, "1")
             .expect("new")
@@ -298,9 +310,15 @@ mod tests {
         assert!(deferred.expect("new").is_none());
         let lost = || Error::transport("lost");
         assert!(instructions.cut_off("elsewhere:1", lost).is_empty());
-        let (_, bundle) = instructions.arrival("1").expect("kept");
+        let (_, bundle) = instructions.arrival("1", &"here:1".into()).expect("kept");
         assert_eq!(&*bundle.expect("waited").instruction, "1");
-        assert!(instructions.arrival("1").expect("kept").1.is_none());
+        assert!(
+            instructions
+                .arrival("1", &"here:1".into())
+                .expect("kept")
+                .1
+                .is_none()
+        );
     }
 
     #[test]
@@ -308,7 +326,7 @@ mod tests {
         let instructions = instructions();
         announce(&instructions, "1").expect("new");
         instructions.end("1", true);
-        assert!(instructions.arrival("1").is_none());
+        assert!(instructions.arrival("1", &"here:1".into()).is_none());
         assert!(matches!(instructions.get("1"), Known::Failed));
         assert!(matches!(instructions.get("2"), Known::Nothing));
         assert_eq!(instructions.unfinished(), 0);

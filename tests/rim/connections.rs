@@ -83,6 +83,30 @@ fn a_bundle_whose_input_never_came_fails_with_the_stream() {
 }
 
 #[test]
+fn a_bundle_whose_early_input_was_cut_short_fails() {
+    let runner = FakeRunner::start(registry());
+    let stage = passing::<i64>("cut short");
+    for is_idle in [false, true] {
+        succeeds(&runner, &stage);
+        let id = format!("early {is_idle}");
+        let other = passing::<i64>(&format!("other {is_idle}"));
+        runner.define(&other);
+        runner.send_data(&id, "source", in_global_window([1i64]).concat(), false);
+        // Once this bundle has ended, the message before it has arrived, too.
+        succeeds(&runner, &stage);
+        let broken = runner.logs().len();
+        runner.cut_data(0);
+        runner.expect_log_after(broken, |entry| entry.message.contains("data stream of"));
+        let stage = if is_idle { stage.id() } else { other.id() };
+        runner.instruction(&id, crate::basics::process(stage));
+        let answer = runner.expect_response(&id);
+        assert!(answer.error.contains("data stream broke"), "{answer:?}");
+    }
+    assert_eq!(runner.unfinished(), 0);
+    runner.close();
+}
+
+#[test]
 fn all_input_that_came_is_processed() {
     let runner = FakeRunner::start(registry());
     let stage = doing("slow", Do::wait(At::Element(1), "all input that came"));
