@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use beam_proto::fnexec::ProcessBundleRequest;
 
-use super::inbox::{Inbox, InboxBudget};
+use super::inbox::{Expectant, Inbox, InboxBudget};
 use super::jobs::BundleRequest;
 use super::response::PlanFacts;
 use crate::error::{Error, ErrorKind, Result};
@@ -68,6 +68,7 @@ struct Deferred {
     bundle: BundleRequest,
     /// Of the plan that is ready for it.
     facts: Arc<PlanFacts>,
+    _expectant: Expectant,
 }
 
 impl Live {
@@ -132,7 +133,11 @@ impl Instructions {
         if let Some(facts) = ready
             && live.inbox.is_untouched()
         {
-            live.deferred = Some(Deferred { bundle, facts });
+            live.deferred = Some(Deferred {
+                bundle,
+                facts,
+                _expectant: live.inbox.expect(),
+            });
             return Ok(None);
         }
         Ok(Some(bundle))
