@@ -30,6 +30,8 @@ pub(crate) struct InboxBudget {
     share: usize,
     /// Bundles whose threads wait for input.
     starving: Arc<AtomicUsize>,
+    /// Bundles that wait for their first input without a thread.
+    expectant: AtomicUsize,
     /// Told when an inbox drains or a bundle begins to starve.
     changed: Notify,
 }
@@ -40,12 +42,27 @@ impl InboxBudget {
         self.starving.clone()
     }
 
+    /// Whether some bundle needs what may be further back in a stream.
+    fn is_urgent(&self) -> bool {
+        self.starving.load(Ordering::SeqCst) > 0 || self.expectant.load(Ordering::SeqCst) > 0
+    }
+
     pub(crate) fn new(share: usize) -> Arc<Self> {
         Arc::new(InboxBudget {
             share,
             starving: Arc::default(),
+            expectant: AtomicUsize::new(0),
             changed: Notify::new(),
         })
+    }
+}
+
+/// Says, as long as it lives, that a bundle without a thread waits for its first input.
+pub(crate) struct Expectant(Arc<InboxBudget>);
+
+impl Drop for Expectant {
+    fn drop(&mut self) {
+        self.0.expectant.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -112,7 +129,7 @@ impl Inbox {
                     );
                 }
                 // What follows spilled input is spilled too, to keep the order of reading cheap.
-                if !full || self.budget.starving.load(Ordering::SeqCst) > 0 {
+                if !full || self.budget.is_urgent() {
                     match state.spill.write(&stretch.data) {
                         Ok(place) => {
                             state.spilled += 1;
@@ -196,9 +213,17 @@ impl Inbox {
         })
     }
 
-    /// Whether no input is there.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.state().queue.is_empty()
+    /// Says that the bundle has no thread before its first input comes.
+    pub(crate) fn expect(&self) -> Expectant {
+        self.budget.expectant.fetch_add(1, Ordering::SeqCst);
+        self.budget.changed.notify_waiters();
+        Expectant(self.budget.clone())
+    }
+
+    /// Whether no input is there, and some may come.
+    pub(crate) fn is_untouched(&self) -> bool {
+        let state = self.state();
+        state.queue.is_empty() && state.end.is_none()
     }
 
     /// Whether the bundle's thread waits for input.

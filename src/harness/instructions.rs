@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use beam_proto::fnexec::ProcessBundleRequest;
 
-use super::inbox::{Inbox, InboxBudget};
+use super::inbox::{Expectant, Inbox, InboxBudget};
 use super::jobs::BundleRequest;
 use super::response::PlanFacts;
 use crate::error::{Error, ErrorKind, Result};
@@ -56,6 +56,8 @@ struct Table {
 
 struct Live {
     announced: bool,
+    /// The data service that input came from before the bundle was announced.
+    early: Option<Arc<str>>,
     inbox: Arc<Inbox>,
     deferred: Option<Deferred>,
     running: Option<Running>,
@@ -66,12 +68,14 @@ struct Deferred {
     bundle: BundleRequest,
     /// Of the plan that is ready for it.
     facts: Arc<PlanFacts>,
+    _expectant: Expectant,
 }
 
 impl Live {
     fn new(budget: &Arc<InboxBudget>) -> Self {
         Live {
             announced: false,
+            early: None,
             inbox: Inbox::new(budget),
             deferred: None,
             running: None,
@@ -127,17 +131,25 @@ impl Instructions {
             inbox: live.inbox.clone(),
         };
         if let Some(facts) = ready
-            && live.inbox.is_empty()
+            && live.inbox.is_untouched()
         {
-            live.deferred = Some(Deferred { bundle, facts });
+            live.deferred = Some(Deferred {
+                bundle,
+                facts,
+                _expectant: live.inbox.expect(),
+            });
             return Ok(None);
         }
         Ok(Some(bundle))
     }
 
-    /// Where input of a bundle goes, and the bundle if it waited for that; `None` if it has ended, and its input is to
-    /// be dropped.
-    pub(crate) fn arrival(&self, id: &str) -> Option<(Arc<Inbox>, Option<BundleRequest>)> {
+    /// Where input of a bundle goes that comes from a data service, and the bundle if it waited for that; `None` if it
+    /// has ended, and its input is to be dropped.
+    pub(crate) fn arrival(
+        &self,
+        id: &str,
+        endpoint: &Arc<str>,
+    ) -> Option<(Arc<Inbox>, Option<BundleRequest>)> {
         let mut table = self.table();
         if let Some(live) = table.live.get_mut(id) {
             let deferred = live.deferred.take().map(|deferred| deferred.bundle);
@@ -146,7 +158,8 @@ impl Instructions {
         if table.closed || table.ended.contains_key(id) || table.unannounced >= MAX_UNANNOUNCED {
             return None;
         }
-        let live = Live::new(&self.budget);
+        let mut live = Live::new(&self.budget);
+        live.early = Some(endpoint.clone());
         let inbox = live.inbox.clone();
         table.live.insert(id.into(), live);
         table.unannounced += 1;
@@ -227,6 +240,10 @@ impl Instructions {
         let mut table = self.table();
         let mut deferred = Vec::new();
         for live in table.live.values_mut() {
+            // What came early came in part only.
+            if !live.announced && live.early.as_deref() == Some(endpoint) {
+                live.inbox.close(error());
+            }
             let running = live.running.as_ref().map(|running| &running.facts);
             let facts = running.or(live.deferred.as_ref().map(|deferred| &deferred.facts));
             if facts.is_some_and(|facts| facts.reads_from(endpoint)) {
@@ -268,7 +285,7 @@ mod tests {
     #[test]
     fn input_may_come_first() {
         let instructions = instructions();
-        let (early, deferred) = instructions.arrival("1").expect("kept");
+        let (early, deferred) = instructions.arrival("1", &"here:1".into()).expect("kept");
         assert!(deferred.is_none());
         let announced = announce(&instructions, "1")
             .expect("new")
@@ -298,9 +315,15 @@ mod tests {
         assert!(deferred.expect("new").is_none());
         let lost = || Error::transport("lost");
         assert!(instructions.cut_off("elsewhere:1", lost).is_empty());
-        let (_, bundle) = instructions.arrival("1").expect("kept");
+        let (_, bundle) = instructions.arrival("1", &"here:1".into()).expect("kept");
         assert_eq!(&*bundle.expect("waited").instruction, "1");
-        assert!(instructions.arrival("1").expect("kept").1.is_none());
+        assert!(
+            instructions
+                .arrival("1", &"here:1".into())
+                .expect("kept")
+                .1
+                .is_none()
+        );
     }
 
     #[test]
@@ -308,7 +331,7 @@ mod tests {
         let instructions = instructions();
         announce(&instructions, "1").expect("new");
         instructions.end("1", true);
-        assert!(instructions.arrival("1").is_none());
+        assert!(instructions.arrival("1", &"here:1".into()).is_none());
         assert!(matches!(instructions.get("1"), Known::Failed));
         assert!(matches!(instructions.get("2"), Known::Nothing));
         assert_eq!(instructions.unfinished(), 0);

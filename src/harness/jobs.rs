@@ -59,6 +59,8 @@ struct State {
     asleep: usize,
     told: usize,
     threads: usize,
+    /// Threads that were started and have not begun.
+    starting: usize,
     closed: bool,
 }
 
@@ -116,11 +118,13 @@ impl Jobs {
             return Ok(());
         }
         state.threads += 1;
+        state.starting += 1;
         let name = format!("bundle-{}", state.threads);
         drop(state);
         let jobs = self.clone();
         let thread = std::thread::Builder::new().name(name).stack_size(8 << 20);
         let started = thread.spawn(move || {
+            jobs.state().starting -= 1;
             if let Some(run) = jobs.run.get() {
                 run(&jobs);
             }
@@ -128,6 +132,7 @@ impl Jobs {
         let Err(error) = started else { return Ok(()) };
         let mut state = self.state();
         state.threads -= 1;
+        state.starting -= 1;
         // Some running thread will come to it; if there is none, nobody will.
         match state.waiting.pop_back() {
             Some(last) if state.threads == 0 => Err(NoThread {
@@ -177,19 +182,21 @@ impl Jobs {
             self.nudge.notified().await;
             while self.waiting.load(Ordering::SeqCst) > 0 {
                 tokio::time::sleep(MOMENT).await;
-                let late = self
-                    .state()
-                    .waiting
-                    .iter()
-                    .take_while(|w| w.since.elapsed() >= MOMENT)
-                    .count();
-                for _ in 0..late {
+                for _ in 0..self.forsaken() {
                     if self.wake(self.state()).is_err() {
                         break;
                     }
                 }
             }
         }
+    }
+
+    /// How many bundles have waited longer than a moment, without a thread that is on its way to them.
+    fn forsaken(&self) -> usize {
+        let state = self.state();
+        let late = state.waiting.iter();
+        let late = late.take_while(|waiting| waiting.since.elapsed() >= MOMENT);
+        late.count().saturating_sub(state.told + state.starting)
     }
 
     /// Whether threads are to end.

@@ -83,6 +83,30 @@ fn a_bundle_whose_input_never_came_fails_with_the_stream() {
 }
 
 #[test]
+fn a_bundle_whose_early_input_was_cut_short_fails() {
+    let runner = FakeRunner::start(registry());
+    let stage = passing::<i64>("cut short");
+    for is_idle in [false, true] {
+        succeeds(&runner, &stage);
+        let id = format!("early {is_idle}");
+        let other = passing::<i64>(&format!("other {is_idle}"));
+        runner.define(&other);
+        runner.send_data(&id, "source", in_global_window([1i64]).concat(), false);
+        // Once this bundle has ended, the message before it has arrived, too.
+        succeeds(&runner, &stage);
+        let broken = runner.logs().len();
+        runner.cut_data(0);
+        runner.expect_log_after(broken, |entry| entry.message.contains("data stream of"));
+        let stage = if is_idle { stage.id() } else { other.id() };
+        runner.instruction(&id, crate::basics::process(stage));
+        let answer = runner.expect_response(&id);
+        assert!(answer.error.contains("data stream broke"), "{answer:?}");
+    }
+    assert_eq!(runner.unfinished(), 0);
+    runner.close();
+}
+
+#[test]
 fn all_input_that_came_is_processed() {
     let runner = FakeRunner::start(registry());
     let stage = doing("slow", Do::wait(At::Element(1), "all input that came"));
@@ -210,5 +234,74 @@ fn input_after_the_last_harms_nobody() {
     Gate::named("after the last").open();
     bundle.wait().assert_ok();
     succeeds(&runner, &passing::<i64>("other"));
+    runner.close();
+}
+
+#[test]
+fn a_stalled_bundle_does_not_delay_others() {
+    let runner = FakeRunner::of(registry())
+        .budgets(ferrobeam::harness::Budgets {
+            inbound: 1 << 16,
+            outbound: 1 << 16,
+        })
+        .start();
+    let quick = passing::<i64>("quick");
+    succeeds(&runner, &quick);
+    let mut stage = Descriptor::new("stalled");
+    let numbers = stage.source("source", i64::coder());
+    stage.par_do("do", &Do::wait(At::Element(0), "stalled"), &numbers);
+    let stalled = runner.bundle(&stage).start();
+    stalled.send("source", in_global_window([0i64]).concat());
+    Gate::named("stalled").expect(1);
+    let much = in_global_window((1..2000i64).collect::<Vec<_>>()).concat();
+    for round in 0..20 {
+        // Both a bundle that waits for its thread, and one that has it, wait behind the stalled one's input.
+        let waiting = runner.bundle(&quick).start();
+        let running = runner
+            .bundle(&passing::<i64>(&format!("quick {round}")))
+            .start();
+        for _ in 0..5 {
+            stalled.send("source", much.clone());
+        }
+        for bundle in [&waiting, &running] {
+            bundle.send("source", in_global_window([7i64]).concat());
+            bundle.end_all();
+        }
+        assert_eq!(running.wait().values::<i64>("sink"), [7]);
+        assert_eq!(waiting.wait().values::<i64>("sink"), [7]);
+    }
+    stalled.end_all();
+    Gate::named("stalled").open();
+    let outcome = stalled.wait();
+    outcome.assert_ok();
+    assert_eq!(outcome.metrics.read_index("source"), Some(1 + 100 * 1999));
+    runner.close();
+}
+
+#[test]
+fn a_stalled_bundle_does_not_delay_one_that_waits_for_its_first_message() {
+    let runner = FakeRunner::of(registry())
+        .budgets(ferrobeam::harness::Budgets {
+            inbound: 1 << 16,
+            outbound: 1 << 16,
+        })
+        .start();
+    let quick = passing::<i64>("quick");
+    succeeds(&runner, &quick);
+    let stage = doing("stalled first", Do::wait(At::Element(0), "stalled first"));
+    let stalled = runner.bundle(&stage).start();
+    stalled.send("source", in_global_window([0i64]).concat());
+    Gate::named("stalled first").expect(1);
+    let much = in_global_window(vec![1i64; 10_000]).concat();
+    let waiting = runner.bundle(&quick).start();
+    for _ in 0..5 {
+        stalled.send("source", much.clone());
+    }
+    waiting.send("source", in_global_window([7i64]).concat());
+    waiting.end_all();
+    assert_eq!(waiting.wait().values::<i64>("sink"), [7]);
+    Gate::named("stalled first").open();
+    stalled.end_all();
+    stalled.wait().assert_ok();
     runner.close();
 }

@@ -9,3 +9,4 @@ mod metrics;
 mod shutdown;
 mod splits;
 mod support;
+mod threads;

@@ -63,7 +63,7 @@ impl DataClients {
         let request = self.peer.request(queue.stream());
         let (instructions, broken) = (self.instructions.clone(), queue.clone());
         let jobs = self.jobs.clone();
-        let name = endpoint.to_owned();
+        let name: Arc<str> = endpoint.into();
         rim.handle().spawn(async move {
             let mut grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
             let outcome = async {
@@ -74,7 +74,7 @@ impl DataClients {
                 let codec = RopeCodec::<Elements>::new();
                 let mut inbound = grpc.streaming(request, path, codec).await?.into_inner();
                 while let Some(elements) = inbound.message().await? {
-                    deliver(elements, &instructions, &jobs).await;
+                    deliver(elements, &name, &instructions, &jobs).await;
                 }
                 Ok::<(), tonic::Status>(())
             };
@@ -107,9 +107,15 @@ fn lost(why: &str) -> Error {
     Error::transport(format!("the data stream broke: {why}"))
 }
 
-async fn deliver(elements: Elements, instructions: &Instructions, jobs: &Arc<Jobs>) {
+async fn deliver(
+    elements: Elements,
+    endpoint: &Arc<str>,
+    instructions: &Instructions,
+    jobs: &Arc<Jobs>,
+) {
     for data in elements.data {
-        if let Some((inbox, deferred)) = instructions.arrival(&data.instruction_id) {
+        let arrival = instructions.arrival(&data.instruction_id, endpoint);
+        if let Some((inbox, deferred)) = arrival {
             let stretch = Stretch {
                 transform: data.transform_id,
                 data: data.data,

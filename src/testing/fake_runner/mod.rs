@@ -412,8 +412,18 @@ impl FakeRunner {
     /// It does not come in time.
     #[track_caller]
     pub fn expect_log(&self, wanted: impl Fn(&LogEntry) -> bool) -> LogEntry {
+        self.expect_log_after(0, wanted)
+    }
+
+    /// Waits for a log entry that comes after so many others.
+    ///
+    /// # Panics
+    /// It does not come in time.
+    #[track_caller]
+    pub fn expect_log_after(&self, others: usize, wanted: impl Fn(&LogEntry) -> bool) -> LogEntry {
         self.hub.wait("a log entry", |ledger| {
-            ledger.logs.iter().find(|entry| wanted(entry)).cloned()
+            let mut entries = ledger.logs.iter().skip(others);
+            entries.find(|entry| wanted(entry)).cloned()
         })
     }
 
