@@ -5,20 +5,20 @@ use std::ops::Index;
 
 use beam_proto::fnexec::{ProcessBundleDescriptor, RemoteGrpcPort};
 use beam_proto::pipeline::{
-    self as proto, ApiServiceDescriptor, CombinePayload, FunctionSpec, PTransform, ParDoPayload,
-    SideInput, WindowIntoPayload, WindowingStrategy,
+    self as proto, ApiServiceDescriptor, CombinePayload, PTransform, ParDoPayload,
+    WindowIntoPayload,
 };
 use prost::Message;
 
-use crate::dofn::{
-    CombineFn, Describe, DoFn, FUNCTION_URN, FunctionPayload, Named, Ports, SideAccess, Step,
-    Steps, View,
+use super::descriptor_parts::{
+    CoderIds, PortList, function_spec, side_input, spec, windowing_strategy,
 };
+use crate::dofn::{CombineFn, DoFn, FunctionPayload, Named, Ports, Step, Steps};
 use crate::element::coder::urn;
 use crate::element::{Coder, Element};
 use crate::model::descriptor::{CombineStage, OutputTime};
-use crate::model::{coders, windowing};
-use crate::window::{IntervalWindow, Window, WindowFn};
+use crate::model::windowing;
+use crate::window::{IntervalWindow, WindowFn};
 
 /// How a collection is windowed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -544,81 +544,4 @@ fn nonce(input: &Collection) -> Coder {
         .component(0)
         .expect("a collection of pairs")
         .clone()
-}
-
-fn spec(urn: &str, payload: Vec<u8>) -> FunctionSpec {
-    FunctionSpec {
-        urn: urn.into(),
-        payload: payload.into(),
-    }
-}
-
-fn function_spec(payload: &FunctionPayload) -> FunctionSpec {
-    spec(FUNCTION_URN, payload.to_bytes())
-}
-
-fn side_input(access: SideAccess, windowing: &Windowing) -> SideInput {
-    let pattern = match access {
-        SideAccess::Iterable => "beam:side_input:iterable:v1",
-        SideAccess::Multimap => "beam:side_input:multimap:v1",
-    };
-    SideInput {
-        access_pattern: Some(spec(pattern, Vec::new())),
-        view_fn: Some(spec("test:view_fn", Vec::new())),
-        window_mapping_fn: Some(windowing::to_proto(&windowing.window_fn)),
-    }
-}
-
-fn windowing_strategy(windowing: &Windowing, coders: &mut CoderIds) -> WindowingStrategy {
-    let output_time = match windowing.output_time {
-        OutputTime::EndOfWindow => proto::output_time::Enum::EndOfWindow,
-        OutputTime::Latest => proto::output_time::Enum::LatestInPane,
-        OutputTime::Earliest => proto::output_time::Enum::EarliestInPane,
-    };
-    WindowingStrategy {
-        window_fn: Some(windowing::to_proto(&windowing.window_fn)),
-        window_coder_id: coders.id(&windowing.window_fn.coder()),
-        output_time: output_time.into(),
-        ..WindowingStrategy::default()
-    }
-}
-
-/// Gives each coder an id.
-#[derive(Default)]
-struct CoderIds {
-    known: Vec<(Coder, String)>,
-    protos: BTreeMap<String, proto::Coder>,
-}
-
-impl CoderIds {
-    fn id(&mut self, coder: &Coder) -> String {
-        if let Some((_, id)) = self.known.iter().find(|(known, _)| known == coder) {
-            return id.clone();
-        }
-        let components = coder.components.iter().map(|c| self.id(c)).collect();
-        let id = format!("coder {}", self.known.len());
-        self.protos
-            .insert(id.clone(), coders::to_proto(coder, components));
-        self.known.push((coder.clone(), id.clone()));
-        id
-    }
-}
-
-/// Collects the ports of a function.
-#[derive(Default)]
-struct PortList {
-    outputs: Vec<(String, Coder)>,
-    sides: BTreeMap<&'static str, SideAccess>,
-}
-
-impl Describe for PortList {
-    fn output<T: Element>(&mut self, tag: &'static str) {
-        self.outputs.push((tag.into(), T::coder()));
-    }
-
-    fn side<V: View>(&mut self, tag: &'static str) {
-        self.sides.insert(tag, V::ACCESS);
-    }
-
-    fn window<W: Window>(&mut self) {}
 }

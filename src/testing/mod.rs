@@ -49,6 +49,7 @@ mod assert;
 mod bench;
 mod capture;
 mod descriptor;
+mod descriptor_parts;
 mod dofn_tester;
 mod elements;
 mod fake_runner;

@@ -1,0 +1,92 @@
+//! The protos that a hand-built descriptor is put together from.
+
+use std::collections::BTreeMap;
+
+use beam_proto::pipeline::{self as proto, FunctionSpec, SideInput, WindowingStrategy};
+
+use super::Windowing;
+use crate::dofn::{Describe, FUNCTION_URN, FunctionPayload, SideAccess, View};
+use crate::element::{Coder, Element};
+use crate::model::descriptor::OutputTime;
+use crate::model::{coders, windowing};
+use crate::window::Window;
+
+pub(super) fn spec(urn: &str, payload: Vec<u8>) -> FunctionSpec {
+    FunctionSpec {
+        urn: urn.into(),
+        payload: payload.into(),
+    }
+}
+
+pub(super) fn function_spec(payload: &FunctionPayload) -> FunctionSpec {
+    spec(FUNCTION_URN, payload.to_bytes())
+}
+
+pub(super) fn side_input(access: SideAccess, windowing: &Windowing) -> SideInput {
+    let pattern = match access {
+        SideAccess::Iterable => "beam:side_input:iterable:v1",
+        SideAccess::Multimap => "beam:side_input:multimap:v1",
+    };
+    SideInput {
+        access_pattern: Some(spec(pattern, Vec::new())),
+        view_fn: Some(spec("test:view_fn", Vec::new())),
+        window_mapping_fn: Some(windowing::to_proto(&windowing.window_fn)),
+    }
+}
+
+pub(super) fn windowing_strategy(
+    windowing: &Windowing,
+    coders: &mut CoderIds,
+) -> WindowingStrategy {
+    let output_time = match windowing.output_time {
+        OutputTime::EndOfWindow => proto::output_time::Enum::EndOfWindow,
+        OutputTime::Latest => proto::output_time::Enum::LatestInPane,
+        OutputTime::Earliest => proto::output_time::Enum::EarliestInPane,
+    };
+    WindowingStrategy {
+        window_fn: Some(windowing::to_proto(&windowing.window_fn)),
+        window_coder_id: coders.id(&windowing.window_fn.coder()),
+        output_time: output_time.into(),
+        ..WindowingStrategy::default()
+    }
+}
+
+/// Gives each coder an id.
+#[derive(Default)]
+pub(super) struct CoderIds {
+    known: Vec<(Coder, String)>,
+    pub(super) protos: BTreeMap<String, proto::Coder>,
+}
+
+impl CoderIds {
+    pub(super) fn id(&mut self, coder: &Coder) -> String {
+        if let Some((_, id)) = self.known.iter().find(|(known, _)| known == coder) {
+            return id.clone();
+        }
+        let components = coder.components.iter().map(|c| self.id(c)).collect();
+        let id = format!("coder {}", self.known.len());
+        self.protos
+            .insert(id.clone(), coders::to_proto(coder, components));
+        self.known.push((coder.clone(), id.clone()));
+        id
+    }
+}
+
+/// Collects the ports of a function.
+#[derive(Default)]
+pub(super) struct PortList {
+    pub(super) outputs: Vec<(String, Coder)>,
+    pub(super) sides: BTreeMap<&'static str, SideAccess>,
+}
+
+impl Describe for PortList {
+    fn output<T: Element>(&mut self, tag: &'static str) {
+        self.outputs.push((tag.into(), T::coder()));
+    }
+
+    fn side<V: View>(&mut self, tag: &'static str) {
+        self.sides.insert(tag, V::ACCESS);
+    }
+
+    fn window<W: Window>(&mut self) {}
+}
