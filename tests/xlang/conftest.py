@@ -19,7 +19,7 @@ BINARY = "FERROBEAM_BIN"
 def binary(example=None):
     path = os.environ.get(BINARY)
     if not path:
-        pytest.skip(f"{BINARY} is not set")
+        pytest.fail(f"{BINARY} is not set: run these tests by `cargo verify xlang`")
     path = pathlib.Path(path)
     return path.parent / "examples" / example if example else path
 
