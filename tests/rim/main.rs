@@ -5,6 +5,7 @@ mod basics;
 mod child;
 mod connections;
 mod errors;
+mod large;
 mod metrics;
 mod shutdown;
 mod splits;
