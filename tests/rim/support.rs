@@ -91,6 +91,8 @@ pub(crate) enum Deed {
     Wait(String),
     /// Returns an error.
     Fail,
+    /// Waits at a gate, and then returns an error.
+    WaitAndFail(String),
     /// Panics with a text.
     Panic,
     /// Panics with a value that is not text.
@@ -140,6 +142,10 @@ impl Do {
         }
         match &self.what {
             Deed::Wait(gate) => Gate::named(gate).pass()?,
+            Deed::WaitAndFail(gate) => {
+                Gate::named(gate).pass()?;
+                return Err(Error::user("told to fail"));
+            }
             Deed::Fail => return Err(Error::user("told to fail")),
             Deed::Panic => panic!("told to panic"),
             Deed::PanicAny => std::panic::panic_any(42u8),
@@ -224,7 +230,7 @@ impl DoFn for Look {
     fn process(&mut self, n: i64, cx: &mut Cx<'_>, io: &mut LookIo) -> Result {
         let mut sum = n;
         for value in &io.side.values()? {
-            sum += value?;
+            sum = sum.wrapping_add(value?);
         }
         io.out.emit(cx, sum);
         Ok(())
@@ -238,6 +244,11 @@ pub(crate) fn doubled() -> Steps<i64, impl Step<i64, Out = i64>> {
 /// As many zero bytes as the number says.
 pub(crate) fn zeros() -> Steps<i64, impl Step<i64, Out = Vec<u8>>> {
     steps("rim.zeros/v1").map(|n: i64| vec![0; usize::try_from(n).unwrap_or(0)])
+}
+
+/// How many bytes there are.
+pub(crate) fn sizes() -> Steps<Vec<u8>, impl Step<Vec<u8>, Out = i64>> {
+    steps("rim.sizes/v1").map(|blob: Vec<u8>| blob.len() as i64)
 }
 
 /// Passes text on.
@@ -257,6 +268,7 @@ pub(crate) fn registry() -> Registry {
         .add::<Look>()
         .add_steps(doubled)
         .add_steps(zeros)
+        .add_steps(sizes)
         .add_steps(echo)
         .add_steps(swapped);
     registry

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use ferrobeam::testing::{FakeRunner, in_global_window};
+use ferrobeam::harness::Budgets;
+use ferrobeam::prelude::*;
+use ferrobeam::testing::{Descriptor, FakeRunner, in_global_window};
 
 use crate::child;
-use crate::support::{At, Do, Gate, doing, registry};
+use crate::support::{At, Deed, Do, Gate, doing, passing, registry, sizes};
 
 /// How many threads of this process have a name that begins so.
 fn threads(name: &str) -> usize {
@@ -13,6 +15,138 @@ fn threads(name: &str) -> usize {
     let names =
         tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
     names.filter(|own| own.starts_with(name)).count()
+}
+
+/// Memory of this process, in bytes.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages = statm.split_whitespace().nth(1).unwrap();
+    pages.parse::<usize>().unwrap() * 4096
+}
+
+const MIB: usize = 1 << 20;
+
+#[track_caller]
+fn assert_grown_less(before: usize, mib: usize) {
+    let grown = resident().saturating_sub(before) / MIB;
+    assert!(grown < mib, "memory has grown by {grown} MiB");
+}
+
+/// One element of a MiB.
+fn large() -> Vec<u8> {
+    in_global_window([vec![7u8; MIB]]).concat()
+}
+
+#[test]
+fn a_stalled_bundle_costs_neither_memory_nor_time() {
+    child::run(
+        "threads::a_stalled_bundle_costs_neither_memory_nor_time",
+        || {
+            let budgets = Budgets {
+                inbound: 16 * MIB,
+                outbound: 16 * MIB,
+            };
+            let runner = FakeRunner::of(registry()).budgets(budgets).start();
+            let quick = passing::<i64>("quick");
+            runner.bundle(&quick).run().assert_ok();
+            let mut stage = Descriptor::new("stalled");
+            let blobs = stage.source("source", Vec::<u8>::coder());
+            let sizes = stage.steps("sizes", &sizes(), &blobs);
+            stage.par_do("do", &Do::wait(At::Element(MIB as i64), "memory"), &sizes);
+            let stalled = runner.bundle(&stage).start();
+            stalled.send("source", large());
+            Gate::named("memory").expect(1);
+            let before = resident();
+            for _ in 0..10 {
+                let other = runner.bundle(&quick).start();
+                for _ in 0..20 {
+                    stalled.send("source", large());
+                }
+                let start = Instant::now();
+                other.send("source", in_global_window([1i64]).concat());
+                other.end_all();
+                assert_eq!(other.wait().values::<i64>("sink"), [1]);
+                assert!(start.elapsed() < Duration::from_secs(5));
+            }
+            assert_grown_less(before, 100);
+            Gate::named("memory").open();
+            stalled.end_all();
+            let outcome = stalled.wait();
+            outcome.assert_ok();
+            assert_eq!(outcome.metrics.read_index("source"), Some(201));
+            assert_grown_less(before, 100);
+            runner.close();
+        },
+    );
+}
+
+#[test]
+fn input_of_a_bundle_that_fails_in_setup_costs_neither_memory_nor_time() {
+    let test = "threads::input_of_a_bundle_that_fails_in_setup_costs_neither_memory_nor_time";
+    child::run(test, || {
+        let runner = FakeRunner::start(registry());
+        let quick = passing::<i64>("quick");
+        runner.bundle(&quick).run().assert_ok();
+        let stage = doing(
+            "failing",
+            Do::new(At::Setup, Deed::WaitAndFail("failing".into())),
+        );
+        let failing = runner.bundle(&stage).start();
+        Gate::named("failing").expect(1);
+        let before = resident();
+        let other = runner.bundle(&quick).start();
+        for n in 0..300 {
+            if n == 150 {
+                Gate::named("failing").open();
+            }
+            runner.send_data(failing.id(), "source", vec![0; MIB], false);
+        }
+        let start = Instant::now();
+        other.send("source", in_global_window([1i64, 2, 3]).concat());
+        other.end_all();
+        assert_eq!(other.wait().values::<i64>("sink"), [1, 2, 3]);
+        assert!(start.elapsed() < Duration::from_secs(1));
+        let id = failing.id().to_owned();
+        let outcome = failing.wait();
+        let error = outcome.expect_error();
+        assert!(error.contains("transform \"do\""), "{error}");
+        assert_grown_less(before, 64);
+        runner.send_data(&id, "source", vec![0; MIB], true);
+        runner.bundle(&quick).run().assert_ok();
+        assert_eq!(runner.unfinished(), 0);
+        runner.close();
+    });
+}
+
+#[test]
+fn many_bundles_leave_nothing_behind() {
+    child::run("threads::many_bundles_leave_nothing_behind", || {
+        let runner = FakeRunner::start(registry());
+        let good = passing::<Vec<u8>>("good");
+        let bad = doing("bad", Do::new(At::Element(1), Deed::Fail));
+        let round = |count: usize| {
+            for _ in 0..count {
+                let input = in_global_window([vec![1u8; 10_000]]);
+                runner
+                    .bundle(&good)
+                    .input("source", input)
+                    .run()
+                    .assert_ok();
+                let input = in_global_window([1i64]);
+                let failed = runner.bundle(&bad).input("source", input).run();
+                failed.expect_error();
+            }
+        };
+        round(100);
+        runner.forget();
+        let before = resident();
+        round(1000);
+        runner.forget();
+        // The worker remembers a thousand ids, and the runner what it said.
+        assert_grown_less(before, 20);
+        assert_eq!(runner.unfinished(), 0);
+        runner.close();
+    });
 }
 
 #[test]

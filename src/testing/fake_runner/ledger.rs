@@ -25,6 +25,8 @@ pub(super) struct Ledger {
     pub(super) violations: Vec<String>,
     pub(super) stages: BTreeMap<String, Stage>,
     pub(super) bundles: BTreeMap<String, Bundle>,
+    /// All bundles there ever were.
+    announced: BTreeSet<String>,
     asked: BTreeMap<String, Asked>,
     pub(super) logs: Vec<LogEntry>,
     pub(super) state: StateStore,
@@ -84,6 +86,7 @@ impl Ledger {
             violations: Vec::new(),
             stages: BTreeMap::new(),
             bundles: BTreeMap::new(),
+            announced: BTreeSet::new(),
             asked: BTreeMap::new(),
             logs: Vec::new(),
             state: StateStore::new(seed),
@@ -140,6 +143,7 @@ impl Ledger {
             Some(Request::ProcessBundle(bundle)) => {
                 let stage = bundle.process_bundle_descriptor_id.clone();
                 let text = format!("process bundle of {stage:?}");
+                self.announced.insert(id.clone());
                 self.bundles.entry(id.clone()).or_insert_with(|| Bundle {
                     stage,
                     ..Bundle::default()
@@ -428,7 +432,7 @@ impl Ledger {
             let (id, text) = (&entry.instruction_id, &entry.message);
             let text: String = text.chars().take(200).collect();
             self.transcript.add(format!("← {id:?} log: {text}"));
-            if !id.is_empty() && !self.bundles.contains_key(id) {
+            if !id.is_empty() && !self.announced.contains(id) {
                 self.violation(format!("a log entry names {id:?}, which is no bundle"));
             }
         }
@@ -460,6 +464,15 @@ impl Ledger {
         !answer.error.is_empty()
             || bundle.was_cut
             || sinks.is_some_and(|sinks| sinks.keys().all(is_closed))
+    }
+
+    /// Forgets bundles that have ended, after the last check of them.
+    pub(super) fn forget(&mut self) {
+        self.settle();
+        self.bundles.retain(|_, bundle| bundle.answer.is_none());
+        self.asked
+            .retain(|_, asked| asked.answers.len() < asked.times);
+        self.logs.clear();
     }
 
     /// Checks what can only be checked at the end.

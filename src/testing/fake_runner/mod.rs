@@ -482,6 +482,11 @@ impl FakeRunner {
         remains.as_ref().map_or(0, Remains::unfinished)
     }
 
+    /// Forgets bundles that have ended, their output and log entries, so that many may follow.
+    pub fn forget(&self) {
+        self.hub.with(Ledger::forget);
+    }
+
     /// Ends the worker in good order, and checks that it leaves nothing behind: no thread, no bundle, no rule broken.
     ///
     /// # Panics
