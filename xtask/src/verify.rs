@@ -47,7 +47,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "suite",
-        about: "Beam's cross-language suite against examples/xlang_suite.rs, on three runners",
+        about: "Beam's cross-language suite against examples/xlang_suite.rs, on Python's runners, Prism and Flink",
         default: true,
         run: pytest::suite,
     },

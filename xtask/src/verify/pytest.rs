@@ -22,28 +22,31 @@ const TEST_SECONDS: u32 = 90;
 /// All tests of one run.
 const RUN: Duration = Duration::from_secs(15 * 60);
 
-/// Beam's own suite, with the transforms of our example, on every runner that Python brings along.
+/// Beam's own suite, with the transforms of our example, on Python's runners, Prism and Flink.
 pub(super) fn suite(project: &Project) -> Result<Count> {
     build(project, &["--example", "xlang_suite"])?;
-    let job_service = JobService::start(
-        project,
-        Runner::Python,
-        &project.logs.join("suite-job-service.log"),
-    )?;
-    let portable = format!(
-        "--runner=PortableRunner --job_endpoint={} --environment_type=LOOPBACK",
-        job_service.endpoint
-    );
-    let runners = [
-        ("default", ""),
-        ("job-service", &portable),
+    let mut runners = vec![
+        ("default".to_owned(), None, String::new()),
         (
-            "multi-processing",
-            "--runner=DirectRunner --direct_running_mode=multi_processing --direct_num_workers=2",
+            "multi-processing".to_owned(),
+            None,
+            "--runner=DirectRunner --direct_running_mode=multi_processing --direct_num_workers=2"
+                .to_owned(),
         ),
     ];
+    for runner in [Runner::Python, Runner::Prism, Runner::Flink] {
+        let log = project
+            .logs
+            .join(format!("suite-{}-runner.log", runner.name()));
+        let service = JobService::start(project, runner, &log)?;
+        let options = format!(
+            "--runner=PortableRunner --job_endpoint={} --environment_type=LOOPBACK",
+            service.endpoint
+        );
+        runners.push((runner.name().to_owned(), Some(service), options));
+    }
     let mut count = Count::default();
-    for (name, options) in runners {
+    for (name, _runner, options) in runners {
         // A fresh service for each, as a user has it: workers of one runner must not be seen by the next.
         let mut command = Command::new(project.programs.join("examples/xlang_suite"));
         command.arg("0");
