@@ -51,6 +51,14 @@ impl<'a> PagedReader<'a> {
     /// # Errors
     /// A page that cannot be had, bytes that do not decode, or a last value that does not end.
     pub fn next_run<T: Element>(&mut self) -> Result<Option<(Bytes, u64)>> {
+        self.next_run_with(&mut |input| T::skip(input, Nesting::Nested))
+    }
+
+    /// As [`PagedReader::next_run`], for values that `skip` steps over.
+    pub(super) fn next_run_with(
+        &mut self,
+        skip: &mut impl FnMut(&mut Input<'_>) -> Result<()>,
+    ) -> Result<Option<(Bytes, u64)>> {
         loop {
             let Some(continuation) = self.continuation.take() else {
                 return if self.partial.is_empty() {
@@ -70,7 +78,7 @@ impl<'a> PagedReader<'a> {
                 joined.extend_from_slice(&page.data);
                 joined.into()
             };
-            let (whole, count) = whole_values::<T>(&data)?;
+            let (whole, count) = whole_values(&data, skip)?;
             self.partial = data[whole..].to_vec();
             if count > 0 {
                 return Ok(Some((data.slice(..whole), count)));
@@ -80,7 +88,10 @@ impl<'a> PagedReader<'a> {
 }
 
 /// How many bytes of `data` are whole values, and how many values those are.
-fn whole_values<T: Element>(data: &Bytes) -> Result<(usize, u64)> {
+fn whole_values(
+    data: &Bytes,
+    skip: &mut impl FnMut(&mut Input<'_>) -> Result<()>,
+) -> Result<(usize, u64)> {
     let mut input = Input::new(data);
     let mut count = 0;
     loop {
@@ -88,12 +99,9 @@ fn whole_values<T: Element>(data: &Bytes) -> Result<(usize, u64)> {
         if before == 0 {
             return Ok((data.len(), count));
         }
-        match T::skip(&mut input, Nesting::Nested) {
+        match skip(&mut input) {
             Ok(()) if input.remaining() == before => {
-                return Err(Error::decode(format!(
-                    "values of {} have no bytes and cannot be paged",
-                    T::coder()
-                )));
+                return Err(Error::decode("values without bytes cannot be paged"));
             }
             Ok(()) => count += 1,
             Err(error) if error.kind() == ErrorKind::Truncated => {

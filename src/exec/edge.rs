@@ -10,7 +10,7 @@ use super::nodes::{
 };
 use super::source::{Source, SourceNode, SourceSpec};
 use crate::dofn::{Discard, Meter};
-use crate::element::{Coder, Element, Kv, KvVisitor, coder::urn};
+use crate::element::{Coder, Element, Kv, KvVisitor, Pages, coder::urn};
 use crate::error::{Error, Result};
 use crate::window::WindowFn;
 
@@ -65,7 +65,13 @@ pub(crate) trait FlowOps: Send + Sync {
     /// Bytes of `wire` into items for `link`.
     fn decoding(&self, wire: &Coder, link: AnyLink) -> Result<FlowLink<Opaque>>;
     /// Items of `own` into bytes of `wire`.
-    fn encoding(&self, own: &Coder, wire: &Coder, link: FlowLink<Opaque>) -> Result<AnyLink>;
+    fn encoding(
+        &self,
+        own: &Coder,
+        wire: &Coder,
+        pages: &Arc<dyn Pages>,
+        link: FlowLink<Opaque>,
+    ) -> Result<AnyLink>;
     /// A link for pairs of this type that takes their keys apart, if `edge` wants that.
     fn split(&self, edge: Edge) -> std::result::Result<AnyLink, Edge>;
     /// A link for values under keys of `key` that puts pairs of this type together, if `from` is their flow.
@@ -226,8 +232,15 @@ impl<F: Flow + Convert> FlowOps for OpsOf<F> {
         Ok(Box::new(Decode::<F>::new(wire, unbox::<F>(link)?)?))
     }
 
-    fn encoding(&self, own: &Coder, wire: &Coder, link: FlowLink<Opaque>) -> Result<AnyLink> {
-        Ok(erase::<F>(Box::new(Encode::<F>::new(own, wire, link)?)))
+    fn encoding(
+        &self,
+        own: &Coder,
+        wire: &Coder,
+        pages: &Arc<dyn Pages>,
+        link: FlowLink<Opaque>,
+    ) -> Result<AnyLink> {
+        let writer = F::writer(own, wire, pages)?;
+        Ok(erase::<F>(Box::new(Encode::<F>::new(writer, link))))
     }
 
     fn split(&self, edge: Edge) -> std::result::Result<AnyLink, Edge> {
@@ -271,11 +284,12 @@ pub(crate) fn unbox<F: Flow>(link: AnyLink) -> Result<FlowLink<F>> {
         .map_err(|_| Error::descriptor(format!("an edge does not carry {}", type_name::<F>())))
 }
 
-/// A link that takes items of `from` and puts them into `edge`, through their bytes where types differ.
+/// A link that takes items of `from` and puts them into `edge`, through their bytes where types differ. Tails of
+/// opaque iterables come from `pages`.
 ///
 /// # Errors
 /// Coders that are not of one type.
-pub(crate) fn adapt(from: &Form, edge: Edge) -> Result<AnyLink> {
+pub(crate) fn adapt(from: &Form, edge: Edge, pages: &Arc<dyn Pages>) -> Result<AnyLink> {
     if from.ops.id() == edge.form.ops.id() && from.coder == edge.form.coder {
         return Ok(edge.link);
     }
@@ -298,9 +312,9 @@ pub(crate) fn adapt(from: &Form, edge: Edge) -> Result<AnyLink> {
     };
     if form.ops.id() == flow_id::<Opaque>() {
         let link = unbox::<Opaque>(link)?;
-        let encoding = from.ops.encoding(&from.coder, &form.coder, link);
+        let encoding = from.ops.encoding(&from.coder, &form.coder, pages, link);
         return encoding.map_err(wrong);
     }
     let opaque = form.ops.decoding(&from.coder, link).map_err(wrong)?;
-    from.ops.encoding(&from.coder, &from.coder, opaque)
+    from.ops.encoding(&from.coder, &from.coder, pages, opaque)
 }

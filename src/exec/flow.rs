@@ -2,10 +2,13 @@
 
 use std::any::TypeId;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use super::framing::{Framing, Pieces};
 use crate::dofn::Consumer;
-use crate::element::{Coder, Element, Input, Kv, Layout, Nesting, Transcoder, coder::urn};
+use crate::element::{
+    Coder, Element, Input, Kv, Layout, Nesting, Pages, Transcoder, WholeCopy, coder::urn,
+};
 use crate::error::Result;
 
 /// A kind of item that travels along edges.
@@ -23,8 +26,8 @@ pub(crate) trait Flow: Send + Sync + 'static {
     /// A reader of nested values of `wire`.
     fn reader(wire: &Coder) -> Result<Self::Reader>;
 
-    /// A writer of nested values of `wire`, for items of `own`.
-    fn writer(own: &Coder, wire: &Coder) -> Result<Self::Writer>;
+    /// A writer of nested values of `wire`, for items of `own`. The tails of opaque iterables come from `pages`.
+    fn writer(own: &Coder, wire: &Coder, pages: &Arc<dyn Pages>) -> Result<Self::Writer>;
 
     /// Reads one item.
     fn read<'a>(reader: &mut Self::Reader, input: &mut Input<'a>) -> Result<Self::Item<'a>>;
@@ -52,7 +55,7 @@ impl<T: Element> Flow for Typed<T> {
         Framing::between(wire, &T::coder())
     }
 
-    fn writer(own: &Coder, wire: &Coder) -> Result<Framing> {
+    fn writer(own: &Coder, wire: &Coder, _pages: &Arc<dyn Pages>) -> Result<Framing> {
         Framing::between(own, wire)
     }
 
@@ -86,7 +89,7 @@ impl<V: Element> Flow for Keyed<V> {
         Ok((Layout::of(key)?, Framing::between(value, &V::coder())?))
     }
 
-    fn writer(own: &Coder, wire: &Coder) -> Result<Self::Writer> {
+    fn writer(own: &Coder, wire: &Coder, _pages: &Arc<dyn Pages>) -> Result<Self::Writer> {
         let ((own_key, own_value), (wire_key, wire_value)) = (kv(own)?, kv(wire)?);
         let key = Transcoder::between(own_key, wire_key)?.map(Pieces::new);
         Ok((key, Framing::between(own_value, wire_value)?))
@@ -120,7 +123,7 @@ pub(crate) struct Opaque;
 impl Flow for Opaque {
     type Item<'a> = &'a [u8];
     type Reader = Layout;
-    type Writer = Option<Pieces>;
+    type Writer = OpaqueWriter;
 
     fn coder(wire: &Coder) -> Result<Coder> {
         Ok(wire.clone())
@@ -130,8 +133,12 @@ impl Flow for Opaque {
         Layout::of(wire)
     }
 
-    fn writer(own: &Coder, wire: &Coder) -> Result<Option<Pieces>> {
-        Ok(Transcoder::between(own, wire)?.map(Pieces::new))
+    fn writer(own: &Coder, wire: &Coder, pages: &Arc<dyn Pages>) -> Result<OpaqueWriter> {
+        Ok(OpaqueWriter {
+            whole: WholeCopy::of(own, pages)?,
+            pieces: Transcoder::between(own, wire)?.map(Pieces::new),
+            scratch: Vec::new(),
+        })
     }
 
     #[inline]
@@ -142,15 +149,33 @@ impl Flow for Opaque {
     }
 
     #[inline]
-    fn write(writer: &mut Option<Pieces>, item: &&[u8], out: &mut Vec<u8>) -> Result<()> {
-        match writer {
-            None => {
+    fn write(writer: &mut OpaqueWriter, item: &&[u8], out: &mut Vec<u8>) -> Result<()> {
+        let OpaqueWriter {
+            whole,
+            pieces,
+            scratch,
+        } = writer;
+        match (whole, pieces) {
+            (None, None) => {
                 out.extend_from_slice(item);
                 Ok(())
             }
-            Some(pieces) => pieces.convert(item, out),
+            (Some(whole), None) => whole.copy(item, out),
+            (None, Some(pieces)) => pieces.convert(item, out),
+            (Some(whole), Some(pieces)) => {
+                scratch.clear();
+                whole.copy(item, scratch)?;
+                pieces.convert(scratch, out)
+            }
         }
     }
+}
+
+/// Writes opaque values, whose state-backed iterables must not leave the bundle with their tokens.
+pub(crate) struct OpaqueWriter {
+    whole: Option<WholeCopy>,
+    pieces: Option<Pieces>,
+    scratch: Vec<u8>,
 }
 
 /// Key and value coder of a kv coder, which a length prefix may wrap.

@@ -250,10 +250,14 @@ impl Linker<'_> {
                     value: port.value.clone(),
                     headers: matches!(port.header, HeaderSpec::Encoded(_)),
                     outbox: self.services.outbox.clone(),
+                    pages: self.pages.clone(),
                 };
                 form.ops.sink(&form.coder, sink)
             }
-            NodeKind::ParDo { sides, .. } => adapt(form, self.par_do(node, spec, sides)?),
+            NodeKind::ParDo { sides, .. } => {
+                let edge = self.par_do(node, spec, sides)?;
+                adapt(form, edge, &self.pages)
+            }
             NodeKind::Flatten => self.flatten(node, spec, form),
             NodeKind::WindowInto(window_fn) => {
                 let (_, output) = only(&spec.outputs)?;
@@ -274,6 +278,7 @@ impl Linker<'_> {
                         form: opaque(pair.clone()),
                         link: erase::<Opaque>(Box::new(node)),
                     },
+                    &self.pages,
                 )
             }
             NodeKind::MergeWindows(window_fn, pair) => {
@@ -291,6 +296,7 @@ impl Linker<'_> {
                         form: opaque(pair.clone()),
                         link: erase::<Opaque>(Box::new(node)),
                     },
+                    &self.pages,
                 )
             }
             NodeKind::Combine { stage, function } => {
@@ -314,7 +320,7 @@ impl Linker<'_> {
                 };
                 let out = self.readers(output, &gives)?;
                 let link = (combiner.make)(function, *stage, place, out)?;
-                adapt(form, Edge { form: takes, link })
+                adapt(form, Edge { form: takes, link }, &self.pages)
             }
         }
     }
@@ -338,6 +344,7 @@ impl Linker<'_> {
                 form: taken.clone(),
                 link: maker.link(),
             },
+            &self.pages,
         )
     }
 
@@ -350,7 +357,7 @@ impl Linker<'_> {
         };
         let form = opaque(plain(coder));
         let link = self.readers(collection, &form)?;
-        adapt(raw, Edge { form, link })
+        adapt(raw, Edge { form, link }, &self.pages)
     }
 
     fn par_do(&mut self, node: usize, spec: &NodeSpec, sides: &[SideSpec]) -> Result<Edge> {

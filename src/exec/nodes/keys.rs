@@ -112,13 +112,12 @@ pub(crate) struct Encode<F: Flow> {
 }
 
 impl<F: Flow> Encode<F> {
-    /// The items have the coder `own`, and the bytes will have the coder `wire`.
-    pub(crate) fn new(own: &Coder, wire: &Coder, link: FlowLink<Opaque>) -> Result<Self> {
-        Ok(Encode {
+    pub(crate) fn new(writer: F::Writer, link: FlowLink<Opaque>) -> Self {
+        Encode {
             link,
-            writer: F::writer(own, wire)?,
+            writer,
             bytes: Vec::new(),
-        })
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::dofn::Consumer;
-use crate::element::{Coder, Header};
+use crate::element::{Coder, Header, Pages};
 use crate::error::Result;
 use crate::exec::flow::Flow;
 use crate::exec::link::Outbox;
@@ -16,11 +16,13 @@ const FLUSH_BYTES: usize = 1 << 20;
 pub(crate) struct SinkSpec {
     /// The sink's index among the plan's sinks.
     pub(crate) index: usize,
-    /// Coder of the values on the wire; `None` for headers that the runner's coder leaves out.
+    /// Coder of the values on the wire.
     pub(crate) value: Coder,
     /// Whether the wire has headers.
     pub(crate) headers: bool,
     pub(crate) outbox: Arc<dyn Outbox>,
+    /// Tails of iterables that pass through.
+    pub(crate) pages: Arc<dyn Pages>,
 }
 
 /// Encodes items for the runner.
@@ -34,7 +36,7 @@ impl<F: Flow> Sink<F> {
     /// A sink for items of `own`.
     pub(crate) fn new(own: &Coder, spec: SinkSpec) -> Result<Self> {
         Ok(Sink {
-            writer: F::writer(own, &spec.value)?,
+            writer: F::writer(own, &spec.value, &spec.pages)?,
             buffer: Vec::new(),
             spec,
         })
