@@ -154,7 +154,10 @@ impl Do {
                 let _grenade = Grenade;
                 panic!("told to panic twice");
             }
-            Deed::Unwrap => drop(None::<u8>.unwrap()),
+            Deed::Unwrap => {
+                let nothing: Option<u8> = std::hint::black_box(None);
+                std::hint::black_box(nothing.unwrap());
+            }
             Deed::Overflow => {
                 let most = std::hint::black_box(i32::MAX);
                 std::hint::black_box(most + 1);
