@@ -64,7 +64,7 @@ pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -
         metrics: MetricSet::default(),
         shared: HashMap::new(),
         kinds: HashMap::new(),
-        sinks: sinks(&spec).map(|(index, _)| index).collect(),
+        sinks: spec.sinks().map(|(index, ..)| index).collect(),
         fed: HashSet::new(),
         pages: Arc::new(TailPages(services.functions.state.clone())),
     };
@@ -74,28 +74,6 @@ pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -
         Some((node, _)) => error.at("transform", &spec.nodes[node].id),
         None => error,
     })
-}
-
-/// The sources of a plan in the order in which [`Plan`] numbers them.
-pub(super) fn sources(spec: &PlanSpec) -> impl Iterator<Item = (usize, &PortSpec)> {
-    spec.nodes
-        .iter()
-        .enumerate()
-        .filter_map(|(i, node)| match &node.kind {
-            NodeKind::Source(port) => Some((i, port)),
-            _ => None,
-        })
-}
-
-/// The sinks of a plan in the order in which an [`Outbox`] numbers them.
-pub(super) fn sinks(spec: &PlanSpec) -> impl Iterator<Item = (usize, &PortSpec)> {
-    spec.nodes
-        .iter()
-        .enumerate()
-        .filter_map(|(i, node)| match &node.kind {
-            NodeKind::Sink(port) => Some((i, port)),
-            _ => None,
-        })
 }
 
 /// A kind of item.
@@ -122,8 +100,10 @@ struct Linker<'a> {
 
 impl Linker<'_> {
     fn link(mut self) -> Result<Plan> {
-        let roots: Vec<_> = sources(self.spec)
-            .map(|(node, port)| (node, port.clone()))
+        let roots: Vec<_> = self
+            .spec
+            .sources()
+            .map(|(node, _, port)| (node, port.clone()))
             .collect();
         let mut linked = Vec::new();
         for (node, port) in roots {

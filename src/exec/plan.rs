@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::activity::{Activity, PhaseTimes};
-use super::link::{Outbox, sources};
+use super::link::Outbox;
 use super::source::{Source, SourceProgress};
 use crate::dofn::{Meter, MetricSet};
 use crate::error::{Error, ErrorKind, Result};
@@ -130,8 +130,8 @@ impl Plan {
                 continue;
             };
             if !*is_open {
-                let node = sources(&self.spec).nth(source);
-                let id = node.map(|(node, _)| self.spec.nodes[node].id.as_str());
+                let node = self.spec.sources().nth(source);
+                let id = node.map(|(_, node, _)| node.id.as_str());
                 return Err(Error::transport("the runner sent input after its end")
                     .at("transform", id.unwrap_or_default()));
             }

@@ -25,7 +25,7 @@ use super::wire::state::StateClients;
 use crate::dofn::{Clock, Services};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exec::{Inbound, LinkServices, Plan, Registry, from_panic, link};
-use crate::model::descriptor::{NodeKind, PlanSpec};
+use crate::model::descriptor::PlanSpec;
 
 /// A plan that was not used for this long is dropped, and its functions are torn down.
 const IDLE_PLAN: Duration = Duration::from_secs(60);
@@ -267,18 +267,14 @@ impl Bundles {
             drop_quietly(linked);
         }
         let spec = self.spec(descriptor)?;
-        let sinks = spec.nodes.iter().filter_map(|node| match &node.kind {
-            NodeKind::Sink(port) => Some((node, port)),
-            _ => None,
-        });
-        let sinks = sinks
-            .map(|(node, port)| Ok((node.id.clone(), self.data.get(&port.endpoint, &self.rim)?)))
+        let sinks = spec
+            .sinks()
+            .map(|(_, node, port)| Ok((node.id.clone(), self.data.get(&port.endpoint, &self.rim)?)))
             .collect::<Result<Vec<_>>>()?;
-        let sources = spec.nodes.iter().filter_map(|node| match &node.kind {
-            NodeKind::Source(port) => Some(self.data.get(&port.endpoint, &self.rim)),
-            _ => None,
-        });
-        let sources = sources.collect::<Result<Vec<_>>>()?;
+        let sources = spec
+            .sources()
+            .map(|(_, _, port)| self.data.get(&port.endpoint, &self.rim))
+            .collect::<Result<Vec<_>>>()?;
         let state = spec
             .state_endpoint
             .as_ref()
@@ -344,15 +340,8 @@ struct Input<'a> {
 impl Inbound for Input<'_> {
     fn next(&mut self) -> Result<(usize, Bytes, bool)> {
         let stretch = self.inbox.pop()?;
-        let sources = self
-            .spec
-            .nodes
-            .iter()
-            .filter(|node| matches!(node.kind, NodeKind::Source(_)));
-        match sources
-            .map(|node| &node.id)
-            .position(|id| *id == stretch.transform)
-        {
+        let mut sources = self.spec.sources();
+        match sources.position(|(_, node, _)| node.id == stretch.transform) {
             Some(source) => Ok((source, stretch.data, stretch.last)),
             None => Err(Error::transport(
                 "the runner sent input for a transform that is not a source of the bundle",

@@ -16,7 +16,7 @@ use super::metrics::{
 };
 use super::wire::Rope;
 use crate::exec::{DesiredSplit, Phase, PlanMetrics};
-use crate::model::descriptor::{NodeKind, PlanSpec};
+use crate::model::descriptor::PlanSpec;
 
 /// What answers about a plan's bundles need besides its counters: names, worked out once.
 pub(crate) struct PlanFacts {
@@ -68,12 +68,7 @@ impl PlanFacts {
             ]
             .map(|urn| ids.name(MetricKind::new(urn, SUM, &labels)))
         });
-        let sources = spec
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| matches!(node.kind, NodeKind::Source(_)));
-        let sources = sources.map(|(index, node)| {
+        let sources = spec.sources().map(|(index, node, _)| {
             let labels = [("PTRANSFORM", node.id.as_str())];
             (
                 ids.name(MetricKind::new(
@@ -95,12 +90,9 @@ impl PlanFacts {
 
     /// Whether a source is connected to this data service.
     pub(crate) fn reads_from(&self, endpoint: &str) -> bool {
-        self.sources
-            .iter()
-            .any(|(_, node)| match &self.spec.nodes[*node].kind {
-                NodeKind::Source(port) => port.endpoint == endpoint,
-                _ => false,
-            })
+        self.spec
+            .sources()
+            .any(|(_, _, port)| port.endpoint == endpoint)
     }
 
     /// Calls `put` with the name and payload of each metric that has a value.

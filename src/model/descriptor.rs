@@ -162,6 +162,24 @@ pub struct SideSpec {
 }
 
 impl PlanSpec {
+    /// The sources, with their node indices. Their order is that in which a plan numbers its sources.
+    pub fn sources(&self) -> impl Iterator<Item = (usize, &NodeSpec, &PortSpec)> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter_map(|(index, node)| match &node.kind {
+            NodeKind::Source(port) => Some((index, node, port)),
+            _ => None,
+        })
+    }
+
+    /// The sinks, with their node indices. Their order is that in which a plan numbers its sinks.
+    pub fn sinks(&self) -> impl Iterator<Item = (usize, &NodeSpec, &PortSpec)> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter_map(|(index, node)| match &node.kind {
+            NodeKind::Sink(port) => Some((index, node, port)),
+            _ => None,
+        })
+    }
+
     /// Whether a bundle may read state: side inputs, or values that a runner kept back.
     pub fn may_read_state(&self) -> bool {
         self.nodes.iter().any(|node| match &node.kind {
