@@ -50,7 +50,7 @@ fn owned_values_of(bencher: Bencher<'_, '_>, size: usize) {
     stage.sink("sink", &out);
     let mut registry = Registry::new();
     registry.add::<Owned>();
-    let values = (0..100).map(|n| Kv(vec![n; 8], vec![n; size]));
+    let values = (0..100u8).map(|n| Kv(vec![n; 8], vec![n; size]));
     plan::bench(bencher, &stage, &registry, values);
 }
 
@@ -62,6 +62,6 @@ fn shared_values_of(bencher: Bencher<'_, '_>, size: usize) {
     stage.sink("sink", &out);
     let mut registry = Registry::new();
     registry.add::<Shared>();
-    let values = (0..100).map(|n| Kv(vec![n; 8], Bytes::from(vec![n; size])));
+    let values = (0..100u8).map(|n| Kv(vec![n; 8], Bytes::from(vec![n; size])));
     plan::bench(bencher, &stage, &registry, values);
 }
