@@ -61,7 +61,7 @@ impl Default for Budgets {
     fn default() -> Self {
         // Two of the largest messages that a runner usually sends for a bundle's input; a few flushes of output.
         Budgets {
-            inbound: 64 << 20,
+            inbound: 32 << 20,
             outbound: 32 << 20,
         }
     }

@@ -79,7 +79,10 @@ impl DataClients {
                 Ok::<(), tonic::Status>(())
             };
             let why = match outcome.await {
-                Ok(()) => "the runner closed it".to_owned(),
+                Ok(()) => {
+                    tracing::info!("the data stream of {name} was closed by the runner");
+                    "the runner closed it".to_owned()
+                }
                 Err(status) => {
                     tracing::warn!("the data stream of {name} broke: {status}");
                     status.to_string()
