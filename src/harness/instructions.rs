@@ -52,10 +52,16 @@ struct Table {
     ended: HashMap<Arc<str>, bool>,
     order: VecDeque<Arc<str>>,
     closed: bool,
+    /// How often data streams broke.
+    breaks: usize,
+    /// By data service: which break was its last, and what it said.
+    broken: HashMap<Arc<str>, (usize, String)>,
 }
 
 struct Live {
     announced: bool,
+    /// The breaks before it was announced.
+    breaks: usize,
     /// The data service that input came from before the bundle was announced.
     early: Option<Arc<str>>,
     inbox: Arc<Inbox>,
@@ -75,6 +81,7 @@ impl Live {
     fn new(budget: &Arc<InboxBudget>) -> Self {
         Live {
             announced: false,
+            breaks: 0,
             early: None,
             inbox: Inbox::new(budget),
             deferred: None,
@@ -113,6 +120,7 @@ impl Instructions {
         if table.ended.contains_key(id) {
             return Err(twice());
         }
+        let breaks = table.breaks;
         let known = table.live.contains_key(id);
         if known {
             table.unannounced -= usize::from(!table.live[id].announced);
@@ -125,6 +133,7 @@ impl Instructions {
         if std::mem::replace(&mut live.announced, true) {
             return Err(twice());
         }
+        live.breaks = breaks;
         let bundle = BundleRequest {
             instruction: id.into(),
             request,
@@ -166,11 +175,19 @@ impl Instructions {
         Some((inbox, None))
     }
 
-    /// Records that a bundle can be asked about.
+    /// Records that a bundle can be asked about. If a stream that it reads from broke since it was announced, input may
+    /// have gone down with it: then no more can come.
     pub(crate) fn run(&self, id: &str, running: Running) {
-        if let Some(live) = self.table().live.get_mut(id) {
-            live.running = Some(running);
+        let mut table = self.table();
+        let Table { live, broken, .. } = &mut *table;
+        let Some(live) = live.get_mut(id) else { return };
+        let breaks = broken.iter().filter(|(endpoint, (number, _))| {
+            *number > live.breaks && running.facts.reads_from(endpoint)
+        });
+        for (_, (_, why)) in breaks {
+            live.inbox.cut_off(Error::transport(why.as_str()));
         }
+        live.running = Some(running);
     }
 
     /// Records that a bundle has ended. Its input is dropped.
@@ -236,12 +253,19 @@ impl Instructions {
 
     /// Lets the bundles that read from a data service have what came, and nothing more. Yields those that waited for
     /// their first input: they are to be run, to learn that none will come.
-    pub(crate) fn cut_off(&self, endpoint: &str, error: impl Fn() -> Error) -> Vec<BundleRequest> {
+    pub(crate) fn cut_off(
+        &self,
+        endpoint: &Arc<str>,
+        error: impl Fn() -> Error,
+    ) -> Vec<BundleRequest> {
         let mut table = self.table();
+        table.breaks += 1;
+        let last = (table.breaks, error().message().to_owned());
+        table.broken.insert(endpoint.clone(), last);
         let mut deferred = Vec::new();
         for live in table.live.values_mut() {
             // What came early came in part only.
-            if !live.announced && live.early.as_deref() == Some(endpoint) {
+            if !live.announced && live.early.as_ref() == Some(endpoint) {
                 live.inbox.close(error());
             }
             let running = live.running.as_ref().map(|running| &running.facts);
@@ -314,7 +338,7 @@ mod tests {
         let deferred = instructions.announce("1", request, Some(facts()));
         assert!(deferred.expect("new").is_none());
         let lost = || Error::transport("lost");
-        assert!(instructions.cut_off("elsewhere:1", lost).is_empty());
+        assert!(instructions.cut_off(&"elsewhere:1".into(), lost).is_empty());
         let (_, bundle) = instructions.arrival("1", &"here:1".into()).expect("kept");
         assert_eq!(&*bundle.expect("waited").instruction, "1");
         assert!(

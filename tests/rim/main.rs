@@ -8,6 +8,7 @@ mod errors;
 mod large;
 mod metrics;
 mod pool;
+mod seeds;
 mod shutdown;
 mod splits;
 mod state;

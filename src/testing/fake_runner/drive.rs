@@ -276,7 +276,10 @@ impl Session<'_> {
         self.runner.cut_data(service);
         for attempt in &mut self.attempts {
             // What was sent may not have arrived. An announced bundle notices by itself.
-            attempt.is_lost |= attempt.has_input || attempt.is_announced;
+            let stage = &self.jobs[attempt.job].stage;
+            let mut sources = stage.sources();
+            let reads = sources.any(|source| stage.service_of(source) == Some(service));
+            attempt.is_lost |= reads && (attempt.has_input || attempt.is_announced);
         }
     }
 

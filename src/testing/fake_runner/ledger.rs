@@ -439,15 +439,18 @@ impl Ledger {
         self.logs.extend(entries);
     }
 
-    /// All connections of a service were cut: bundles that run may fail, or lose output.
-    pub(super) fn cut(&mut self) {
-        self.transcript.add("→ connections are cut".into());
+    /// Connections of services were cut. Bundles that write to one of these data services may lose output.
+    pub(super) fn cut(&mut self, what: &str, data: &[String]) {
+        self.transcript
+            .add(format!("→ the connection of {what} is cut"));
         self.cuts += 1;
         self.streams.retain(|service, _| service == "control");
         for bundle in self.bundles.values_mut() {
             let is_whole =
                 bundle.answer.is_some() && bundle.outputs.values().all(|output| output.is_closed);
-            bundle.was_cut |= !is_whole;
+            let stage = self.stages.get(&bundle.stage);
+            let is_hit = stage.is_some_and(|stage| stage.uses_any(data));
+            bundle.was_cut |= is_hit && !is_whole;
         }
     }
 

@@ -429,27 +429,34 @@ impl FakeRunner {
 
     /// Cuts the connections of a data service, as a broken network does.
     pub fn cut_data(&self, service: usize) {
-        self.hub.with(Ledger::cut);
+        self.note_cut(service);
         self.hub.data[service].close();
         self.servers.data[service].cut();
     }
 
     /// Cuts the connections of the state service, as a broken network does.
     pub fn cut_state_stream(&self) {
-        self.hub.with(Ledger::cut);
+        self.hub.with(|ledger| ledger.cut("state", &[]));
         self.hub.state.close();
         self.servers.state.cut();
     }
 
     /// Ends the stream of a data service in good order, as a runner that shuts down does.
     pub fn end_data(&self, service: usize) {
-        self.hub.with(Ledger::cut);
+        self.note_cut(service);
         self.hub.data[service].close();
+    }
+
+    fn note_cut(&self, service: usize) {
+        let address = self.servers.data[service].address();
+        self.hub
+            .with(|ledger| ledger.cut(&format!("data {service}"), &[address]));
     }
 
     /// Cuts the control connection, as a runner that dies does. The worker ends with an error.
     pub fn cut_control(&self) {
-        self.hub.with(Ledger::cut);
+        let all = self.endpoints().data;
+        self.hub.with(|ledger| ledger.cut("control", &all));
         self.servers.control.cut();
     }
 

@@ -1,6 +1,6 @@
 //! What the runner must know of a descriptor to check its output.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use beam_proto::fnexec::{ProcessBundleDescriptor, RemoteGrpcPort};
 use prost::Message;
@@ -14,6 +14,8 @@ pub(super) struct Stage {
     pub(super) descriptor: ProcessBundleDescriptor,
     /// By sink. There is none for coders that the runner does not know.
     pub(super) sinks: BTreeMap<String, Option<Shape>>,
+    /// The data services of its sources and sinks.
+    endpoints: BTreeSet<String>,
 }
 
 /// The shape of the elements of a sink.
@@ -25,17 +27,34 @@ pub(super) struct Shape {
 
 impl Stage {
     pub(super) fn of(descriptor: ProcessBundleDescriptor) -> Self {
-        let sinks = descriptor.transforms.iter().filter_map(|(id, transform)| {
-            let spec = transform.spec.as_ref()?;
-            (spec.urn == "beam:runner:sink:v1").then(|| {
-                let port = RemoteGrpcPort::decode(&spec.payload[..]).unwrap_or_default();
-                (id.clone(), Shape::of(&descriptor, &port.coder_id))
-            })
-        });
-        Stage {
-            sinks: sinks.collect(),
-            descriptor,
+        let mut sinks = BTreeMap::new();
+        let mut endpoints = BTreeSet::new();
+        for (id, transform) in &descriptor.transforms {
+            let Some(spec) = &transform.spec else {
+                continue;
+            };
+            let is_sink = spec.urn == "beam:runner:sink:v1";
+            if !is_sink && spec.urn != "beam:runner:source:v1" {
+                continue;
+            }
+            let port = RemoteGrpcPort::decode(&spec.payload[..]).unwrap_or_default();
+            endpoints.extend(port.api_service_descriptor.map(|service| service.url));
+            if is_sink {
+                sinks.insert(id.clone(), Shape::of(&descriptor, &port.coder_id));
+            }
         }
+        Stage {
+            descriptor,
+            sinks,
+            endpoints,
+        }
+    }
+
+    /// Whether it is connected to one of these data services.
+    pub(super) fn uses_any(&self, endpoints: &[String]) -> bool {
+        endpoints
+            .iter()
+            .any(|endpoint| self.endpoints.contains(endpoint))
     }
 }
 
