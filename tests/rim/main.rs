@@ -7,6 +7,7 @@ mod connections;
 mod errors;
 mod large;
 mod metrics;
+mod nodes;
 mod pool;
 mod seeds;
 mod shutdown;

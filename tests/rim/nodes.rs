@@ -1,0 +1,190 @@
+//! Nodes that are not functions, by exact bytes.
+
+use ferrobeam::dofn::Sum;
+use ferrobeam::element::{Coder, Element, Header, Nesting, coder::urn, encoded};
+use ferrobeam::model::descriptor::CombineStage;
+use ferrobeam::testing::{Descriptor, FakeRunner, assert_in_any_order, in_global_window};
+use ferrobeam::window::{IntervalWindow, SessionWindows, SlidingWindows, WindowFn};
+use ferrobeam::{Kv, Timestamp};
+
+use crate::support::registry;
+
+/// The element `value` at `seconds`, in the global window, with the pane of an on-time firing or of none.
+fn at(seconds: i64, value: u8, pane: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Timestamp::from_millis(seconds * 1000).encode(&mut bytes);
+    bytes.extend([0, 0, 0, 1, pane, value]);
+    bytes
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn sliding_windows_with_gaps_drop_what_lies_in_none() {
+    let sliding = WindowFn::Sliding(SlidingWindows {
+        size: 5_000,
+        period: 10_000,
+        offset: 0,
+    });
+    let mut stage = Descriptor::new("gaps");
+    let numbers = stage.source("source", i64::coder());
+    let windowed = stage.window_into("window", &numbers, sliding);
+    stage.sink("sink", &windowed);
+    let runner = FakeRunner::start(registry());
+    let input: Vec<Vec<u8>> = (1..=10).map(|n| at(n, n as u8, 0x0f)).collect();
+    let outcome = runner.bundle(&stage).input("source", input).run();
+    outcome.assert_ok();
+    let bytes = hex(outcome.bytes("sink"));
+    assert!(
+        bytes.starts_with("80000000000003e800000001800000000000138888270f01"),
+        "{bytes}"
+    );
+    assert!(
+        bytes.ends_with("8000000000002710000000018000000000003a9888270f0a"),
+        "{bytes}"
+    );
+    assert_eq!(outcome.values::<i64>("sink"), [1, 2, 3, 4, 10]);
+
+    let before_1970 = [at(-4, 1, 0x0f), at(-6, 2, 0x0f)];
+    let outcome = runner.bundle(&stage).input("source", before_1970).run();
+    outcome.assert_ok();
+    let window = IntervalWindow::from_millis(-10_000, -5_000);
+    assert!(hex(outcome.bytes("sink")).contains(&hex(&encoded(&window, Nesting::Nested))));
+    assert_eq!(outcome.values::<i64>("sink"), [2]);
+    runner.close();
+}
+
+#[test]
+fn windows_are_mapped_to_those_of_side_inputs() {
+    let minutes = WindowFn::Fixed(ferrobeam::window::FixedWindows {
+        size: 60_000,
+        offset: 0,
+    });
+    let mut stage = Descriptor::new("map");
+    let pairs = stage.source(
+        "source",
+        Coder::kv(Vec::<u8>::coder(), IntervalWindow::coder()),
+    );
+    let mapped = stage.map_windows("map", &pairs, &minutes);
+    stage.sink("sink", &mapped);
+    let runner = FakeRunner::start(registry());
+    let pair = Kv(
+        b"nonce".to_vec(),
+        IntervalWindow::from_millis(20_000, 30_000),
+    );
+    let outcome = runner
+        .bundle(&stage)
+        .input("source", in_global_window([pair]))
+        .run();
+    outcome.assert_ok();
+    let expected = Kv(b"nonce".to_vec(), IntervalWindow::from_millis(0, 60_000));
+    assert_eq!(
+        outcome.values::<Kv<Vec<u8>, IntervalWindow>>("sink"),
+        [expected]
+    );
+    runner.close();
+}
+
+#[test]
+fn sessions_are_merged() {
+    type Merged =
+        Kv<Vec<u8>, Kv<Vec<IntervalWindow>, Vec<Kv<IntervalWindow, Vec<IntervalWindow>>>>>;
+    let sessions = WindowFn::Session(SessionWindows { gap: 10_000 });
+    let mut stage = Descriptor::new("merge");
+    let windows = Coder::iterable(IntervalWindow::coder());
+    let pairs = stage.source("source", Coder::kv(Vec::<u8>::coder(), windows));
+    let merged = stage.merge_windows("merge", &pairs, &sessions);
+    stage.sink("sink", &merged);
+    let runner = FakeRunner::start(registry());
+    let window = IntervalWindow::from_millis;
+    let (a, b, alone) = (
+        window(0, 10_000),
+        window(5_000, 15_000),
+        window(40_000, 50_000),
+    );
+    let pair = Kv(b"n".to_vec(), vec![a, alone, b]);
+    let outcome = runner
+        .bundle(&stage)
+        .input("source", in_global_window([pair]))
+        .run();
+    outcome.assert_ok();
+    let expected = Kv(
+        b"n".to_vec(),
+        Kv(vec![alone], vec![Kv(window(0, 15_000), vec![a, b])]),
+    );
+    assert_eq!(outcome.values::<Merged>("sink"), [expected]);
+    runner.close();
+}
+
+#[test]
+fn values_are_combined_before_they_leave_under_keys_of_any_coder() {
+    let mut stage = Descriptor::new("combine");
+    let key = Coder::length_prefix(Coder::custom("of another sdk", ""));
+    let pairs = stage.source("source", Coder::kv(key, i64::coder()));
+    let sums = stage.combine("sum", CombineStage::Precombine, &Sum::<i64>::new(), &pairs);
+    stage.sink("sink", &sums);
+    let runner = FakeRunner::start(registry());
+    let pair = |key: &str, n: i64| Kv(key.as_bytes().to_vec(), n);
+    let input = in_global_window([pair("a", 1), pair("b", 2), pair("a", 40)]);
+    let outcome = runner.bundle(&stage).input("source", input).run();
+    outcome.assert_ok();
+    assert_in_any_order(
+        outcome.values::<Kv<Vec<u8>, i64>>("sink"),
+        [pair("a", 41), pair("b", 2)],
+    );
+    runner.close();
+}
+
+#[test]
+fn a_port_may_leave_headers_out() {
+    let mut stage = Descriptor::new("params");
+    let numbers = stage.collection("numbers", i64::coder(), WindowFn::Global);
+    let header = Header::global(Timestamp::from_millis(7_000));
+    let mut payload = Vec::new();
+    header.encode(&mut payload);
+    let mut port = Coder::standard(
+        urn::PARAM_WINDOWED_VALUE,
+        [i64::coder(), WindowFn::Global.coder()],
+    );
+    port.payload = payload.into();
+    stage.source_as("source", port, &numbers);
+    stage.sink("sink", &numbers);
+    let runner = FakeRunner::start(registry());
+    let outcome = runner
+        .bundle(&stage)
+        .input("source", [vec![1u8], vec![2]])
+        .run();
+    outcome.assert_ok();
+    let elements = outcome.elements::<i64>("sink");
+    assert_eq!(
+        elements.iter().map(|timed| timed.value).collect::<Vec<_>>(),
+        [1, 2]
+    );
+    assert!(
+        elements
+            .iter()
+            .all(|timed| timed.timestamp().millis() == 7_000)
+    );
+    runner.close();
+}
+
+#[test]
+fn metadata_of_elements_is_carried_along() {
+    let mut stage = Descriptor::new("metadata");
+    let numbers = stage.source("source", i64::coder());
+    stage.sink("sink", &numbers);
+    let runner = FakeRunner::start(registry());
+    // Pane without a firing and with metadata: two bytes that say the pipeline drains.
+    let mut element = at(1, 0, 0x8f);
+    element.pop();
+    element.extend([2, 8, 2, 42]);
+    let outcome = runner
+        .bundle(&stage)
+        .input("source", [element.clone()])
+        .run();
+    outcome.assert_ok();
+    assert_eq!(hex(outcome.bytes("sink")), hex(&element));
+    runner.close();
+}
