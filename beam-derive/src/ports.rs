@@ -110,6 +110,10 @@ fn implementation(
                 ::core::result::Result::Ok(())
             }
 
+            fn leave(&mut self) {
+                #(#as_port::leave(&mut self.#names);)*
+            }
+
             fn finish(&mut self) -> #krate::Result<()> {
                 #(#as_port::finish(&mut self.#names)?;)*
                 ::core::result::Result::Ok(())

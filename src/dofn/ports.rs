@@ -96,6 +96,9 @@ pub trait Ports<F: ?Sized>: Sized + Send {
     /// A window that a port cannot use.
     fn enter(&mut self, window: &[u8]) -> Result<()>;
 
+    /// Leaves the last window: there is no element in hand any more.
+    fn leave(&mut self) {}
+
     /// Ends a bundle.
     ///
     /// # Errors
@@ -144,6 +147,9 @@ pub trait Port<F: ?Sized>: Sized + Send {
         let _ = window;
         Ok(())
     }
+
+    /// Leaves the last window: there is no element in hand any more.
+    fn leave(&mut self) {}
 
     /// Ends a bundle.
     ///
@@ -327,5 +333,9 @@ impl<F: ?Sized, W: Window> Port<F> for InWindow<W> {
         }
         self.0 = Some(W::decode(&mut Input::new(window), Nesting::Nested)?);
         Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.0 = None;
     }
 }

@@ -81,6 +81,11 @@ impl<F: ?Sized, V: View> Port<F> for Side<V> {
         }
         Ok(())
     }
+
+    fn leave(&mut self) {
+        self.0.reader().leave();
+        self.0.forget();
+    }
 }
 
 /// Makes pages of one form from pages of another, where the runner's coder has length prefixes that ours has not.

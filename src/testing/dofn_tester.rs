@@ -211,6 +211,7 @@ impl<F: DoFn> DoFnTester<F> {
             }
         }
         let mut cx = BundleCx::new();
+        io.leave();
         self.function
             .finish_bundle(&mut cx, io)
             .and_then(|()| cx.outcome())

@@ -131,3 +131,43 @@ fn a_side_input_that_is_not_given() {
         "the function reads a side input \"side\"; give it with DoFnTester::sides"
     );
 }
+
+/// Looks at its side input when there is no element in hand any more.
+struct Late;
+
+#[derive(Ports)]
+struct LateIo {
+    out: Out<i64>,
+    single: Side<Single<i64>>,
+    window: InWindow<GlobalWindow>,
+}
+
+impl DoFn for Late {
+    type In = i64;
+    type Io = LateIo;
+
+    fn process(&mut self, n: i64, cx: &mut Cx<'_>, io: &mut LateIo) -> Result {
+        let sum = n + io.single.get()?;
+        io.out.emit(cx, sum);
+        Ok(())
+    }
+
+    fn finish_bundle(&mut self, _cx: &mut BundleCx, io: &mut LateIo) -> Result {
+        assert!(io.window.get().is_err());
+        io.single.get().map(drop)
+    }
+}
+
+#[test]
+fn side_inputs_and_windows_end_with_the_last_element() {
+    let error = DoFnTester::of(Late)
+        .sides(LateIoSides { single: vec![7] })
+        .run([1])
+        .expect_err("there is no window whose side input could be read");
+    let text = error.to_string();
+    assert!(
+        text.contains("\"single\" can only be read within `process`"),
+        "{text}"
+    );
+    assert_eq!(error.place("step"), Some("finish_bundle"));
+}

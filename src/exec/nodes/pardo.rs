@@ -111,6 +111,7 @@ impl<F: DoFn> Consumer<F::In> for ParDo<F> {
     fn finish(&mut self) -> Result<()> {
         let before = self.place.here.enter(Phase::Finish);
         let mut cx = BundleCx::new();
+        self.io.leave();
         self.function
             .get()
             .finish_bundle(&mut cx, &mut self.io)
