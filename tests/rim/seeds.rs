@@ -378,7 +378,9 @@ fn run(seed: u64) {
         splits: random.percent(50),
         oddities: random.percent(50),
         stalls: random.percent(50),
-        cuts: random.percent(30),
+        // Input that went down with a stream before its bundle was announced is lost without a trace at the worker:
+        // only the runner knows of it. `connections` cuts streams where the outcome is certain.
+        cuts: false,
     };
     for _ in 0..2 {
         let mut cases = Vec::new();
