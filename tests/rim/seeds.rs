@@ -371,7 +371,8 @@ fn run(seed: u64) {
     runner.set_state(tail_key("tail"), varints(0..1000));
     runner.set_state(iterable_key("look", "side", ""), varints(0..100));
     if random.percent(70) {
-        runner.cut_state(1 + random.below(200));
+        // Smaller pages would take longer than a bundle may: a request for each byte of thousands of values.
+        runner.cut_state(20 + random.below(200));
     }
     let chaos = Chaos {
         progress: random.percent(50),
