@@ -91,6 +91,7 @@ fn implementation(
             type Outputs<#site: #krate::dofn::Site> = #outputs_type;
             type Sides<#site: #krate::dofn::Site> = #sides_type;
             const OBSERVES_WINDOWS: bool = #(#as_port::OBSERVES_WINDOWS)||*;
+            const KEYED: bool = #(#as_port::KEYED)||*;
 
             fn wire(wiring: &mut #krate::dofn::Wiring<'_>) -> #krate::Result<Self> {
                 ::core::result::Result::Ok(Self { #(#names: #as_port::wire(wiring, #tags)?),* })
@@ -105,8 +106,8 @@ fn implementation(
                 ::core::result::Result::Ok(())
             }
 
-            fn enter(&mut self, window: &[u8]) -> #krate::Result<()> {
-                #(#as_port::enter(&mut self.#names, window)?;)*
+            fn enter(&mut self, scope: &#krate::dofn::Scope<'_>) -> #krate::Result<()> {
+                #(#as_port::enter(&mut self.#names, scope)?;)*
                 ::core::result::Result::Ok(())
             }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::{Cx, Describe, DoFn, List, Named, Out, Port, Ports, Side, Site, Wiring};
+use super::{Cx, Describe, DoFn, List, Named, Out, Port, Ports, Scope, Side, Site, Wiring};
 use crate::element::{Header, Input, Iter, Kv, Pane, Raw, Timestamp, WindowBytes, put_varint};
 use crate::error::{Error, Result};
 
@@ -177,8 +177,8 @@ impl Ports<IfEmpty> for IfEmptyIo {
         Port::<IfEmpty>::start(&mut self.values)
     }
 
-    fn enter(&mut self, window: &[u8]) -> Result<()> {
-        Port::<IfEmpty>::enter(&mut self.values, window)
+    fn enter(&mut self, scope: &Scope<'_>) -> Result<()> {
+        Port::<IfEmpty>::enter(&mut self.values, scope)
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -4,19 +4,23 @@ pub mod builtin;
 mod closure;
 mod combine;
 mod context;
+mod domain;
 mod edge;
 mod metric;
 mod named;
 mod out;
 mod ports;
+mod scope;
 mod services;
 mod side;
 mod site;
+mod state;
 mod views;
 
 pub use closure::{Filter, FlatMap, Map, Start, Step, Steps, Then, TryMap, steps};
 pub use combine::{CombineFn, Count, Max, Mean, Merge, Min, Plain, Sum};
 pub use context::{BundleCx, Cx};
+pub use domain::TimeDomain;
 pub use edge::{Consumer, Discard, Link};
 pub use metric::{
     Counter, CounterCell, Distribution, DistributionCell, Gauge, GaugeCell, MetricCell, MetricId,
@@ -25,9 +29,11 @@ pub use metric::{
 pub use named::{FUNCTION_URN, FunctionPayload, Named, namespace};
 pub use out::{Meter, Out, Sampler};
 pub use ports::{Describe, InWindow, OutSlot, Port, Ports, Wiring};
+pub use scope::Scope;
 pub use services::{Clock, Services, SideKey, StateKey, StatePort};
 pub use side::{EncodeKey, Reframe, Side, SideAccess, SideReader, View};
 pub use site::Site;
+pub use state::{StateKind, StateProtocol};
 pub use views::{List, Map as MapView, MultiMap, Single};
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{BundleCx, Cx, Describe, DistributionCell, Link, Port, Ports, Site, Wiring};
+use super::{BundleCx, Cx, Describe, DistributionCell, Link, Port, Ports, Scope, Site, Wiring};
 use crate::element::{Element, Header, Nesting, Pane, Timestamp, WindowBytes};
 use crate::error::Result;
 use crate::window::Window;
@@ -207,7 +207,7 @@ impl<F: ?Sized, T: Element> Ports<F> for Out<T> {
         Out::start(self)
     }
 
-    fn enter(&mut self, _window: &[u8]) -> Result<()> {
+    fn enter(&mut self, _scope: &Scope<'_>) -> Result<()> {
         Ok(())
     }
 
@@ -238,7 +238,7 @@ impl<F: ?Sized> Ports<F> for () {
         Ok(())
     }
 
-    fn enter(&mut self, _window: &[u8]) -> Result<()> {
+    fn enter(&mut self, _scope: &Scope<'_>) -> Result<()> {
         Ok(())
     }
 

@@ -4,7 +4,10 @@ use std::any::{Any, type_name};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Discard, Link, Meter, MetricId, MetricSet, Out, Services, SideReader, Site, View};
+use super::{
+    Discard, Link, Meter, MetricId, MetricSet, Out, Scope, Services, SideReader, Site, StateKind,
+    StateProtocol, TimeDomain, View,
+};
 use crate::element::{Element, Input, Nesting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::window::{GlobalWindow, Window};
@@ -74,6 +77,8 @@ pub trait Ports<F: ?Sized>: Sized + Send {
     type Sides<S: Site>;
     /// Whether a port looks at windows, so that an element is processed once for each of its windows.
     const OBSERVES_WINDOWS: bool;
+    /// Whether a port belongs to a key: state or a timer.
+    const KEYED: bool = false;
 
     /// Connects all ports.
     ///
@@ -90,13 +95,13 @@ pub trait Ports<F: ?Sized>: Sized + Send {
     /// Whatever fails downstream.
     fn start(&mut self) -> Result<()>;
 
-    /// Goes to the encoded window of the element in hand.
+    /// Goes to the key and window of the element in hand.
     ///
     /// # Errors
     /// A window that a port cannot use.
-    fn enter(&mut self, window: &[u8]) -> Result<()>;
+    fn enter(&mut self, scope: &Scope<'_>) -> Result<()>;
 
-    /// Leaves the last window: there is no element in hand any more.
+    /// Leaves the last key and window: there is no element in hand any more.
     fn leave(&mut self) {}
 
     /// Ends a bundle.
@@ -121,6 +126,8 @@ pub trait Ports<F: ?Sized>: Sized + Send {
 pub trait Port<F: ?Sized>: Sized + Send {
     /// Whether the port looks at windows.
     const OBSERVES_WINDOWS: bool = false;
+    /// Whether the port belongs to a key. One that does looks at windows, too.
+    const KEYED: bool = false;
 
     /// Connects the port.
     ///
@@ -139,16 +146,16 @@ pub trait Port<F: ?Sized>: Sized + Send {
         Ok(())
     }
 
-    /// Goes to the encoded window of the element in hand.
+    /// Goes to the key and window of the element in hand.
     ///
     /// # Errors
     /// A window that the port cannot use.
-    fn enter(&mut self, window: &[u8]) -> Result<()> {
-        let _ = window;
+    fn enter(&mut self, scope: &Scope<'_>) -> Result<()> {
+        let _ = scope;
         Ok(())
     }
 
-    /// Leaves the last window: there is no element in hand any more.
+    /// Leaves the last key and window: there is no element in hand any more.
     fn leave(&mut self) {}
 
     /// Ends a bundle.
@@ -168,6 +175,10 @@ pub trait Describe {
     fn side<V: View>(&mut self, tag: &'static str);
     /// It looks at windows of type `W`.
     fn window<W: Window>(&mut self);
+    /// It has the state `tag`.
+    fn state(&mut self, tag: &'static str, kind: StateKind);
+    /// It has timers of the family `tag`.
+    fn timer(&mut self, tag: &'static str, domain: TimeDomain);
 }
 
 /// The end of one output while a plan is linked.
@@ -197,6 +208,7 @@ pub struct Wiring<'a> {
     namespace: String,
     outs: HashMap<String, OutSlot>,
     sides: HashMap<String, SideReader>,
+    states: HashMap<String, StateProtocol>,
     metrics: &'a mut MetricSet,
     services: &'a Services,
 }
@@ -214,6 +226,7 @@ impl<'a> Wiring<'a> {
             namespace: namespace.into(),
             outs: HashMap::new(),
             sides: HashMap::new(),
+            states: HashMap::new(),
             metrics,
             services,
         }
@@ -227,6 +240,11 @@ impl<'a> Wiring<'a> {
     /// Adds a side input.
     pub fn add_side(&mut self, tag: &str, side: SideReader) {
         self.sides.insert(tag.into(), side);
+    }
+
+    /// Adds state that the runner keeps.
+    pub fn add_state(&mut self, tag: &str, protocol: StateProtocol) {
+        self.states.insert(tag.into(), protocol);
     }
 
     /// The transform's id.
@@ -267,6 +285,20 @@ impl<'a> Wiring<'a> {
             Error::descriptor(format!(
                 "the function reads a side input {tag:?} that the pipeline does not give it; expand the transform again \
                  with this version"
+            ))
+            .at("transform", &*self.transform)
+        })
+    }
+
+    /// How the runner keeps the state `tag`.
+    ///
+    /// # Errors
+    /// The descriptor does not name it.
+    pub fn state(&mut self, tag: &'static str) -> Result<StateProtocol> {
+        self.states.remove(tag).ok_or_else(|| {
+            Error::descriptor(format!(
+                "the function keeps state {tag:?} that the pipeline does not declare; expand the transform again with \
+                 this version"
             ))
             .at("transform", &*self.transform)
         })
@@ -324,7 +356,8 @@ impl<F: ?Sized, W: Window> Port<F> for InWindow<W> {
         describe.window::<W>();
     }
 
-    fn enter(&mut self, window: &[u8]) -> Result<()> {
+    fn enter(&mut self, scope: &Scope<'_>) -> Result<()> {
+        let window = scope.window;
         if window.is_empty() && W::coder() != GlobalWindow::coder() {
             return Err(Error::user(format!(
                 "the function looks at windows of {}, but its input is in the global window",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Describe, Port, SideKey, StateKey, StatePort, Wiring};
+use super::{Describe, Port, Scope, SideKey, StateKey, StatePort, Wiring};
 use crate::element::{Element, Iter, Nesting, Page, Pages, Timestamp, encoded};
 use crate::error::{Error, Result};
 use crate::window::WindowFn;
@@ -75,8 +75,8 @@ impl<F: ?Sized, V: View> Port<F> for Side<V> {
         Ok(())
     }
 
-    fn enter(&mut self, window: &[u8]) -> Result<()> {
-        if self.0.reader().enter(window)? {
+    fn enter(&mut self, scope: &Scope<'_>) -> Result<()> {
+        if self.0.reader().enter(scope.window)? {
             self.0.forget();
         }
         Ok(())

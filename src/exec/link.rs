@@ -21,7 +21,7 @@ use crate::element::coder::urn;
 use crate::element::{Coder, Layout, Page, Pages, RAW_CODER, plain};
 use crate::error::{Context, Error, Result};
 use crate::model::descriptor::{
-    CollectionIndex, HeaderSpec, NodeKind, NodeSpec, PlanSpec, PortSpec, SideSpec, end_of_windows,
+    CollectionIndex, HeaderSpec, NodeKind, NodeSpec, PlanSpec, PortSpec, end_of_windows,
 };
 
 /// Where the bytes of sinks go. Calls may block until there is room.
@@ -175,7 +175,9 @@ impl Linker<'_> {
             kind = match &reader.kind {
                 NodeKind::ParDo { function, .. } => {
                     let function = self.registry.function(&function.name);
-                    Some(function.at("transform", &reader.id)?.input.ops)
+                    let function = function.at("transform", &reader.id)?;
+                    let keyed = function.keyed.and_then(|form| form(any_key()));
+                    Some(keyed.unwrap_or_else(|| function.input.clone()).ops)
                 }
                 NodeKind::Combine { stage, function } => {
                     let combiner = self.registry.combiner(&function.name);
@@ -234,8 +236,8 @@ impl Linker<'_> {
                 };
                 form.ops.sink(&form.coder, sink)
             }
-            NodeKind::ParDo { sides, .. } => {
-                let edge = self.par_do(node, spec, sides)?;
+            NodeKind::ParDo { .. } => {
+                let edge = self.par_do(node, spec, form)?;
                 adapt(form, edge, &self.pages)
             }
             NodeKind::Flatten => self.flatten(node, spec, form),
@@ -340,9 +342,12 @@ impl Linker<'_> {
         adapt(raw, Edge { form, link }, &self.pages)
     }
 
-    fn par_do(&mut self, node: usize, spec: &NodeSpec, sides: &[SideSpec]) -> Result<Edge> {
+    fn par_do(&mut self, node: usize, spec: &NodeSpec, given: &Form) -> Result<Edge> {
         let NodeKind::ParDo {
-            function: payload, ..
+            function: payload,
+            sides,
+            states,
+            ..
         } = &spec.kind
         else {
             return Err(Error::descriptor("not a function"));
@@ -373,6 +378,9 @@ impl Linker<'_> {
             ));
         }
         let (_, input) = only(&spec.inputs)?;
+        // Keys go into state and timers as the runner knows them: in the coder of the collection.
+        let wire = self.spec.collections[input].coder.as_ref();
+        let takes = function.takes(wire.unwrap_or(&given.coder))?;
         let windowing = &self.spec.collections[input].windowing;
         let place = ParDoPlace {
             here: self.activity.here(node),
@@ -401,11 +409,11 @@ impl Linker<'_> {
                 wiring.add_side(&side.tag, with_framing(reader, form, &side.coder)?);
             }
         }
-        let link = function.link(payload, &mut wiring, place)?;
-        Ok(Edge {
-            form: function.input.clone(),
-            link,
-        })
+        for state in states {
+            wiring.add_state(&state.tag, state.protocol);
+        }
+        let link = function.link(payload, &mut wiring, place, &takes.coder)?;
+        Ok(Edge { form: takes, link })
     }
 }
 

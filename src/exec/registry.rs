@@ -6,12 +6,13 @@ use std::fmt;
 
 use super::edge::{AnyLink, Form, erase};
 use super::flow::Typed;
-use super::nodes::{CombinePlace, ParDo, ParDoPlace, build_combine};
+use super::nodes::{CombinePlace, ParDo, ParDoPlace, build_combine, keyed_form, link_keyed};
 use super::side::SideForm;
 use crate::dofn::{
-    CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, Step, Steps,
-    Sum, View, Wiring, builtin,
+    CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, StateKind,
+    Step, Steps, Sum, TimeDomain, View, Wiring, builtin,
 };
+use crate::element::coder::urn;
 use crate::element::{Coder, Element, Raw};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::descriptor::CombineStage;
@@ -32,13 +33,16 @@ pub struct Registry {
 pub(crate) struct Function {
     type_name: &'static str,
     pub(crate) input: Form,
+    /// For a function with state or timers: the form of its input, given the coder of the keys.
+    pub(crate) keyed: Option<fn(Coder) -> Option<Form>>,
     pub(crate) outputs: Vec<(&'static str, Form)>,
     pub(super) sides: Vec<SideForm>,
     make: Make,
 }
 
-type Make =
-    Box<dyn Fn(&FunctionPayload, &mut Wiring<'_>, ParDoPlace) -> Result<AnyLink> + Send + Sync>;
+type Make = Box<
+    dyn Fn(&FunctionPayload, &mut Wiring<'_>, ParDoPlace, &Coder) -> Result<AnyLink> + Send + Sync,
+>;
 
 /// A registered combiner.
 pub(crate) struct Combiner {
@@ -103,11 +107,16 @@ impl Registry {
         let function = Function {
             type_name: type_name::<F>(),
             input: Form::typed::<F::In>(),
+            keyed: F::Io::KEYED.then_some(keyed_form::<F::In>),
             outputs: ports.outputs,
             sides: ports.sides,
-            make: Box::new(move |payload, wiring, place| {
+            make: Box::new(move |payload, wiring, place, input| {
                 let node = ParDo::new(make(payload)?, wiring, place)?;
-                Ok(erase::<Typed<F::In>>(Box::new(node)))
+                if F::Io::KEYED {
+                    Ok(link_keyed(node, input.component(0)?)?.link)
+                } else {
+                    Ok(erase::<Typed<F::In>>(Box::new(node)))
+                }
             }),
         };
         if let Some(known) = self.functions.get(name) {
@@ -165,14 +174,31 @@ impl Registry {
 }
 
 impl Function {
-    /// The node of the function, in front of the links that `wiring` holds.
+    /// The form that the function takes from a collection of the coder `wire`.
+    pub(crate) fn takes(&self, wire: &Coder) -> Result<Form> {
+        if wire.is(urn::LENGTH_PREFIX) {
+            return self.takes(wire.component(0)?);
+        }
+        match self.keyed {
+            None => Ok(self.input.clone()),
+            Some(keyed) if wire.is(urn::KV) => keyed(wire.component(0)?.clone())
+                .ok_or_else(|| Error::descriptor("the function's input type has no keys")),
+            Some(_) => Err(Error::descriptor(format!(
+                "state and timers need a keyed input, but the input's coder is {wire}"
+            ))),
+        }
+    }
+
+    /// The node of the function, in front of the links that `wiring` holds. `input` is the coder of the form that it
+    /// [takes](Self::takes).
     pub(crate) fn link(
         &self,
         payload: &FunctionPayload,
         wiring: &mut Wiring<'_>,
         place: ParDoPlace,
+        input: &Coder,
     ) -> Result<AnyLink> {
-        (self.make)(payload, wiring, place)
+        (self.make)(payload, wiring, place, input)
     }
 }
 
@@ -235,4 +261,8 @@ impl Describe for Described {
     }
 
     fn window<W: Window>(&mut self) {}
+
+    fn state(&mut self, _tag: &'static str, _kind: StateKind) {}
+
+    fn timer(&mut self, _tag: &'static str, _domain: TimeDomain) {}
 }

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use beam_proto::fnexec::{ProcessBundleDescriptor, RemoteGrpcPort};
 use beam_proto::pipeline::{self as proto, FunctionSpec, PTransform};
+use beam_proto::urns::user_states;
 use prost::Message;
 
 use super::coders;
 use super::windowing;
-use crate::dofn::{FUNCTION_URN, FunctionPayload};
+use crate::dofn::{FUNCTION_URN, FunctionPayload, StateProtocol, TimeDomain};
 use crate::element::coder::urn;
 use crate::element::{Coder, Element, Header, Input, Nesting, Timestamp, WindowCoding};
 use crate::error::{Context, Error, Result};
@@ -75,6 +76,10 @@ pub enum NodeKind {
         function: FunctionPayload,
         /// Its side inputs.
         sides: Vec<SideSpec>,
+        /// Its state.
+        states: Vec<StateSpec>,
+        /// Its families of timers.
+        timers: Vec<TimerSpec>,
     },
     /// Passes all inputs on.
     Flatten,
@@ -161,6 +166,28 @@ pub struct SideSpec {
     pub window_fn: WindowFn,
 }
 
+/// State of a function.
+#[derive(Debug, Clone)]
+pub struct StateSpec {
+    /// Its local name.
+    pub tag: String,
+    /// How the runner keeps it.
+    pub protocol: StateProtocol,
+}
+
+/// A family of timers of a function.
+#[derive(Debug, Clone)]
+pub struct TimerSpec {
+    /// Its local name.
+    pub family: String,
+    /// The time that its timers wait for.
+    pub domain: TimeDomain,
+    /// The coder of its timers.
+    pub coder: Coder,
+    /// Whether its timers fire when windows expire.
+    pub on_window_expiration: bool,
+}
+
 impl PlanSpec {
     /// The sources, with their node indices. Their order is that in which a plan numbers its sources.
     pub fn sources(&self) -> impl Iterator<Item = (usize, &NodeSpec, &PortSpec)> {
@@ -183,7 +210,7 @@ impl PlanSpec {
     /// Whether a bundle may read state: side inputs, or values that a runner kept back.
     pub fn may_read_state(&self) -> bool {
         self.nodes.iter().any(|node| match &node.kind {
-            NodeKind::ParDo { sides, .. } => !sides.is_empty(),
+            NodeKind::ParDo { sides, states, .. } => !sides.is_empty() || !states.is_empty(),
             NodeKind::Source(port) => holds_iterables(&port.value),
             _ => false,
         })
@@ -334,6 +361,8 @@ impl<'a> Reader<'a> {
                 NodeKind::ParDo {
                     function: function(pardo.do_fn.as_ref())?,
                     sides,
+                    states: states(&pardo)?,
+                    timers: self.timers(&pardo)?,
                 }
             }
             "beam:transform:flatten:v1" => NodeKind::Flatten,
@@ -461,6 +490,25 @@ impl<'a> Reader<'a> {
         })
     }
 
+    fn timers(&self, pardo: &proto::ParDoPayload) -> Result<Vec<TimerSpec>> {
+        let specs = pardo.timer_family_specs.iter();
+        specs
+            .map(|(family, spec)| {
+                Ok(TimerSpec {
+                    family: family.clone(),
+                    domain: match spec.time_domain() {
+                        proto::time_domain::Enum::ProcessingTime => TimeDomain::ProcessingTime,
+                        _ => TimeDomain::EventTime,
+                    },
+                    coder: self
+                        .coder(&spec.timer_family_coder_id)
+                        .at("timers", family)?,
+                    on_window_expiration: pardo.on_window_expiration_timer_family_spec == *family,
+                })
+            })
+            .collect()
+    }
+
     fn side(
         &self,
         tag: &str,
@@ -496,8 +544,6 @@ impl<'a> Reader<'a> {
 /// What a ParDo may ask for that is not there yet must be refused, not ignored.
 fn refuse_what_is_missing(pardo: &proto::ParDoPayload) -> Result<()> {
     for (asked, what) in [
-        (!pardo.state_specs.is_empty(), "state"),
-        (!pardo.timer_family_specs.is_empty(), "timers"),
         (!pardo.restriction_coder_id.is_empty(), "restrictions"),
         (pardo.requests_finalization, "bundle finalization"),
     ] {
@@ -508,6 +554,31 @@ fn refuse_what_is_missing(pardo: &proto::ParDoPayload) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn states(pardo: &proto::ParDoPayload) -> Result<Vec<StateSpec>> {
+    let specs = pardo.state_specs.iter();
+    specs
+        .map(|(tag, spec)| {
+            let urn = spec.protocol.as_ref().map_or("", |protocol| &protocol.urn);
+            let protocol = match urn {
+                // Before protocols had names, all state was a bag.
+                user_states::BAG | "" => StateProtocol::Bag,
+                user_states::MULTIMAP => StateProtocol::Multimap,
+                user_states::ORDERED_LIST => StateProtocol::OrderedList,
+                other => {
+                    return Err(Error::descriptor(format!(
+                        "this worker does not know the state protocol {other}"
+                    ))
+                    .at("state", tag));
+                }
+            };
+            Ok(StateSpec {
+                tag: tag.clone(),
+                protocol,
+            })
+        })
+        .collect()
 }
 
 fn function(spec: Option<&FunctionSpec>) -> Result<FunctionPayload> {

@@ -251,6 +251,11 @@ impl Graph {
         Placement { id, name }
     }
 
+    /// Says that a runner must support something, by URN.
+    pub(super) fn require(&mut self, requirement: &str) {
+        self.requirements.insert(requirement.into());
+    }
+
     /// Places a transform whose outputs exist.
     pub(super) fn place(&mut self, placement: Placement, transform: PTransform) {
         let transform = PTransform {

@@ -33,6 +33,7 @@ mod options;
 mod pairs;
 mod par_do;
 mod site;
+mod state;
 #[cfg(test)]
 mod tests;
 mod transforms;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::PCollection;
 use super::site::{CheckWindows, InPipeline, OutputsAre};
+use super::state::KeyedPorts;
 use crate::dofn::{DoFn, FUNCTION_URN, FunctionPayload, Named, Ports, Step, Steps};
 use crate::element::Element;
 use crate::error::{Error, Result};
@@ -109,6 +110,9 @@ fn place<F: DoFn>(
     payload: Result<FunctionPayload>,
     sides: <F::Io as Ports<F>>::Sides<InPipeline>,
 ) -> <F::Io as Ports<F>>::Outputs<InPipeline> {
+    let mut keyed = KeyedPorts::default();
+    F::Io::describe(&mut keyed);
+    site.declare(&keyed);
     F::Io::sides(&mut site, sides);
     let outputs = F::Io::outputs(&mut site);
     let payload = payload.unwrap_or_else(|error| {

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use beam_proto::pipeline::{FunctionSpec, PTransform, ParDoPayload, SideInput};
-use beam_proto::urns::side_inputs;
 use beam_proto::urns::transforms::PAR_DO;
+use beam_proto::urns::{requirements, side_inputs};
 use bytes::Bytes;
 use prost::Message;
 
 use super::graph::{Like, Placement};
 use super::par_do::function_spec;
+use super::state::{KeyedPorts, KeyedSpecs};
 use super::{PCollection, Pipeline};
-use crate::dofn::{Describe, FunctionPayload, SideAccess, Site, View};
+use crate::dofn::{Describe, FunctionPayload, SideAccess, Site, StateKind, TimeDomain, View};
 use crate::element::{Coder, Element};
 use crate::error::{Error, Result};
 use crate::model::windowing;
@@ -68,6 +69,7 @@ pub struct InPipeline {
     inputs: BTreeMap<String, String>,
     outputs: BTreeMap<String, String>,
     side_inputs: BTreeMap<String, SideInput>,
+    keyed: KeyedSpecs,
 }
 
 impl InPipeline {
@@ -85,6 +87,7 @@ impl InPipeline {
             inputs: BTreeMap::from([(INPUT.into(), input.into())]),
             outputs: BTreeMap::new(),
             side_inputs: BTreeMap::new(),
+            keyed: KeyedSpecs::default(),
         }
     }
 
@@ -95,11 +98,42 @@ impl InPipeline {
             .fail(error.at("transform", &self.placement.name));
     }
 
+    /// Declares the state and the timers that the ports of the function are.
+    pub(super) fn declare(&mut self, ports: &KeyedPorts) {
+        if ports.is_empty() {
+            return;
+        }
+        let input = self.inputs[INPUT].clone();
+        let outcome = self.pipeline.graph(|graph| {
+            let components = &mut graph.components;
+            let coder_id = components.collection(&input)?.coder_id.clone();
+            let window = components
+                .windowing_of_collection(&input)?
+                .window_coder_id
+                .clone();
+            let [key, _] = components.coder_parts(&coder_id)? else {
+                return Err(Error::config(
+                    "the function has state or timers, but the coder of its input is not one of pairs",
+                ));
+            };
+            let key = key.clone();
+            let specs = ports.specs(components, &key, &window);
+            graph.require(requirements::REQUIRES_STATEFUL_PROCESSING);
+            Ok(specs)
+        });
+        match outcome {
+            Ok(specs) => self.keyed = specs,
+            Err(error) => self.fail(error),
+        }
+    }
+
     /// Places the transform, whose ports are connected.
     pub(super) fn place(self, function: &FunctionPayload) {
         let payload = ParDoPayload {
             do_fn: Some(function_spec(function)),
             side_inputs: self.side_inputs,
+            state_specs: self.keyed.states,
+            timer_family_specs: self.keyed.timers,
             ..ParDoPayload::default()
         };
         self.pipeline.graph(|graph| {
@@ -206,4 +240,8 @@ impl Describe for CheckWindows {
             self.refused = Some(W::coder());
         }
     }
+
+    fn state(&mut self, _tag: &'static str, _kind: StateKind) {}
+
+    fn timer(&mut self, _tag: &'static str, _domain: TimeDomain) {}
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use beam_proto::pipeline::{self as proto, FunctionSpec, SideInput, WindowingStrategy};
 
 use super::Windowing;
-use crate::dofn::{Describe, FUNCTION_URN, FunctionPayload, SideAccess, View};
+use crate::dofn::{
+    Describe, FUNCTION_URN, FunctionPayload, SideAccess, StateKind, TimeDomain, View,
+};
 use crate::element::{Coder, Element};
 use crate::model::descriptor::OutputTime;
 use crate::model::{coders, windowing};
@@ -77,6 +79,8 @@ impl CoderIds {
 pub(super) struct PortList {
     pub(super) outputs: Vec<(String, Coder)>,
     pub(super) sides: BTreeMap<&'static str, SideAccess>,
+    pub(super) states: Vec<(&'static str, StateKind)>,
+    pub(super) timers: Vec<(&'static str, TimeDomain)>,
 }
 
 impl Describe for PortList {
@@ -89,4 +93,12 @@ impl Describe for PortList {
     }
 
     fn window<W: Window>(&mut self) {}
+
+    fn state(&mut self, tag: &'static str, kind: StateKind) {
+        self.states.push((tag, kind));
+    }
+
+    fn timer(&mut self, tag: &'static str, domain: TimeDomain) {
+        self.timers.push((tag, domain));
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Bench;
 use crate::dofn::{
     BundleCx, Clock, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet, Named, Ports,
-    Services, SideReader, Spread, View, Wiring,
+    Scope, Services, SideReader, Spread, StateKind, TimeDomain, View, Wiring,
 };
 use crate::element::{
     Coder, Element, Header, Nesting, Pane, Timestamp, WindowBytes, WindowCoding, encoded,
@@ -201,7 +201,7 @@ impl<F: DoFn> DoFnTester<F> {
             };
             if F::Io::OBSERVES_WINDOWS {
                 for window in header.windows.split(&coding)? {
-                    io.enter(window)?;
+                    io.enter(&Scope::of_window(window))?;
                     let mut header = header.clone();
                     header.windows.set_one(window);
                     self.process(io, &header, element.clone())?;
@@ -281,6 +281,10 @@ impl Describe for Needs {
     fn window<W: Window>(&mut self) {
         self.window = Some((W::coder(), type_name::<W>()));
     }
+
+    fn state(&mut self, _tag: &'static str, _kind: StateKind) {}
+
+    fn timer(&mut self, _tag: &'static str, _domain: TimeDomain) {}
 }
 
 /// A clock at the beginning of 1970: tests do not depend on the time of day.

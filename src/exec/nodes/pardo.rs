@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::dofn::{BundleCx, Consumer, Cx, DoFn, Ports, Wiring};
+use crate::dofn::{BundleCx, Consumer, Cx, DoFn, Ports, Scope, Wiring};
 use crate::element::{Header, WindowCoding};
 use crate::error::{Context, Result};
 use crate::exec::activity::{Here, Phase};
@@ -35,6 +35,8 @@ pub(crate) struct ParDo<F: DoFn> {
     function: Guarded<F>,
     io: F::Io,
     place: ParDoPlace,
+    /// The encoded key of the element in hand, where the function is keyed.
+    key: Vec<u8>,
 }
 
 impl<F: DoFn> ParDo<F> {
@@ -49,12 +51,26 @@ impl<F: DoFn> ParDo<F> {
             function,
             io,
             place,
+            key: Vec::new(),
+        })
+    }
+
+    /// Says which encoded key comes next.
+    pub(crate) fn set_key(&mut self, key: &[u8]) {
+        self.key.clear();
+        self.key.extend_from_slice(key);
+    }
+
+    fn enter(&mut self, window: &[u8]) -> Result<()> {
+        self.io.enter(&Scope {
+            key: &self.key,
+            window,
         })
     }
 
     fn in_windows(&mut self, header: &Header, value: F::In) -> Result<()> {
         if header.windows.count() == 1 {
-            self.io.enter(header.windows.bytes())?;
+            self.enter(header.windows.bytes())?;
             return self.process(header, value);
         }
         let mut one = header.clone();
@@ -64,11 +80,11 @@ impl<F: DoFn> ParDo<F> {
         };
         for window in others {
             one.windows.set_one(window);
-            self.io.enter(window)?;
+            self.enter(window)?;
             self.process(&one, value.clone())?;
         }
         one.windows.set_one(last);
-        self.io.enter(last)?;
+        self.enter(last)?;
         self.process(&one, value)
     }
 

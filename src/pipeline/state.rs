@@ -1,0 +1,139 @@
+//! State and timers of functions, as pipelines say them.
+
+use std::collections::BTreeMap;
+
+use beam_proto::pipeline::{self as proto, FunctionSpec, state_spec};
+use beam_proto::urns::user_states;
+
+use super::components::ComponentsBuilder;
+use super::par_do::function_spec;
+use crate::dofn::{Describe, StateKind, StateProtocol, TimeDomain, View};
+use crate::element::coder::urn;
+use crate::element::{Coder, Element};
+use crate::window::Window;
+
+/// Collects the state and the timers of a function.
+#[derive(Default)]
+pub(super) struct KeyedPorts {
+    states: Vec<(&'static str, StateKind)>,
+    timers: Vec<(&'static str, TimeDomain)>,
+}
+
+/// What a `ParDoPayload` says about them.
+#[derive(Default)]
+pub(super) struct KeyedSpecs {
+    pub(super) states: BTreeMap<String, proto::StateSpec>,
+    pub(super) timers: BTreeMap<String, proto::TimerFamilySpec>,
+}
+
+impl KeyedPorts {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.states.is_empty() && self.timers.is_empty()
+    }
+
+    /// The specs, for keys and windows whose coders have these ids.
+    pub(super) fn specs(
+        &self,
+        components: &mut ComponentsBuilder,
+        key: &str,
+        window: &str,
+    ) -> KeyedSpecs {
+        let mut specs = KeyedSpecs::default();
+        for (tag, kind) in &self.states {
+            specs
+                .states
+                .insert((*tag).into(), state_spec(components, kind));
+        }
+        for (tag, domain) in &self.timers {
+            let spec = proto::TimerFamilySpec {
+                time_domain: match domain {
+                    TimeDomain::EventTime => proto::time_domain::Enum::EventTime,
+                    TimeDomain::ProcessingTime => proto::time_domain::Enum::ProcessingTime,
+                }
+                .into(),
+                timer_family_coder_id: components.coder_of(
+                    &Coder::standard(urn::TIMER, []),
+                    vec![key.into(), window.into()],
+                ),
+            };
+            specs.timers.insert((*tag).into(), spec);
+        }
+        specs
+    }
+}
+
+/// How the runner is asked to keep a kind of cell.
+pub(crate) fn protocol(kind: &StateKind) -> StateProtocol {
+    match kind {
+        StateKind::Value(_) | StateKind::Bag(_) | StateKind::Combining(..) => StateProtocol::Bag,
+        StateKind::Set(_) | StateKind::Map(..) | StateKind::Multimap(..) => StateProtocol::Multimap,
+        StateKind::OrderedList(_) => StateProtocol::OrderedList,
+    }
+}
+
+fn state_spec(components: &mut ComponentsBuilder, kind: &StateKind) -> proto::StateSpec {
+    let mut id = |coder| components.coder(coder);
+    let spec = match kind {
+        StateKind::Value(value) => {
+            state_spec::Spec::ReadModifyWriteSpec(proto::ReadModifyWriteStateSpec {
+                coder_id: id(value),
+            })
+        }
+        StateKind::Bag(value) => state_spec::Spec::BagSpec(proto::BagStateSpec {
+            element_coder_id: id(value),
+        }),
+        StateKind::Set(value) => state_spec::Spec::SetSpec(proto::SetStateSpec {
+            element_coder_id: id(value),
+        }),
+        StateKind::Map(key, value) => state_spec::Spec::MapSpec(proto::MapStateSpec {
+            key_coder_id: id(key),
+            value_coder_id: id(value),
+        }),
+        StateKind::Multimap(key, value) => {
+            state_spec::Spec::MultimapSpec(proto::MultimapStateSpec {
+                key_coder_id: id(key),
+                value_coder_id: id(value),
+            })
+        }
+        StateKind::OrderedList(value) => {
+            state_spec::Spec::OrderedListSpec(proto::OrderedListStateSpec {
+                element_coder_id: id(value),
+            })
+        }
+        StateKind::Combining(accumulator, combiner) => {
+            state_spec::Spec::CombiningSpec(proto::CombiningStateSpec {
+                accumulator_coder_id: id(accumulator),
+                combine_fn: Some(function_spec(combiner)),
+            })
+        }
+    };
+    let urn = match protocol(kind) {
+        StateProtocol::Bag => user_states::BAG,
+        StateProtocol::Multimap => user_states::MULTIMAP,
+        StateProtocol::OrderedList => user_states::ORDERED_LIST,
+    };
+    proto::StateSpec {
+        spec: Some(spec),
+        protocol: Some(FunctionSpec {
+            urn: urn.into(),
+            ..FunctionSpec::default()
+        }),
+    }
+}
+
+impl Describe for KeyedPorts {
+    fn output<T: Element>(&mut self, _tag: &'static str) {}
+
+    fn side<V: View>(&mut self, _tag: &'static str) {}
+
+    fn window<W: Window>(&mut self) {}
+
+    fn state(&mut self, tag: &'static str, kind: StateKind) {
+        self.states.push((tag, kind));
+    }
+
+    fn timer(&mut self, tag: &'static str, domain: TimeDomain) {
+        self.timers.push((tag, domain));
+    }
+}
