@@ -1,6 +1,7 @@
 //! What users write: functions over elements, and the typed ports they reach the pipeline through.
 
 pub mod builtin;
+pub mod checks;
 mod closure;
 mod combine;
 mod context;

@@ -10,10 +10,10 @@ use super::nodes::{CombinePlace, ParDo, ParDoPlace, build_combine, keyed_form, l
 use super::side::SideForm;
 use crate::dofn::{
     CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, StateKind,
-    Step, Steps, Sum, TimeDomain, View, Wiring, builtin,
+    Step, Steps, Sum, TimeDomain, View, Wiring, builtin, checks,
 };
 use crate::element::coder::urn;
-use crate::element::{Coder, Element, Raw};
+use crate::element::{Coder, Element, Iter, Kv, Raw};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::descriptor::CombineStage;
 use crate::window::Window;
@@ -70,13 +70,19 @@ impl Registry {
             .add::<builtin::Create>()
             .add::<builtin::UnderUnit>()
             .add::<builtin::AsKeys>()
+            .add::<builtin::AtKeys>()
             .add::<builtin::Keys>()
             .add::<builtin::Values>()
             .add::<builtin::IfEmpty>()
             .add::<builtin::Scatter>()
             .add::<builtin::Gather>()
             .add::<builtin::ReadLines>()
-            .add::<builtin::WriteLines>();
+            .add::<builtin::WriteLines>()
+            .add::<checks::Look<Raw>>()
+            .add::<checks::Look<Kv<Raw, Iter<Raw>>>>()
+            .add::<checks::LookInWindows<Raw>>()
+            .add::<checks::LookInWindows<Kv<Raw, Iter<Raw>>>>()
+            .add::<checks::Check>();
         registry
     }
 
@@ -209,7 +215,6 @@ impl fmt::Debug for Registry {
 }
 
 fn combine_forms<C: CombineFn>(stage: CombineStage, key: Coder) -> (Form, Form) {
-    use crate::element::Iter;
     let acc = |key| Form::keyed::<C::Acc>(key);
     let value = |key| Form::keyed::<C::In>(key);
     match stage {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use beam_proto::job::MetricResults;
-use beam_proto::pipeline::MonitoringInfo;
+use beam_proto::pipeline::{MonitoringInfo, Pipeline};
 use beam_proto::urns::monitoring_info_labels as labels;
 use beam_proto::urns::monitoring_infos::{
     USER_DISTRIBUTION_INT64, USER_LATEST_INT64, USER_SUM_INT64,
@@ -35,6 +35,14 @@ pub enum MetricValue {
 pub struct JobMetrics(BTreeMap<MetricId, MetricValue>);
 
 impl JobMetrics {
+    /// The metrics that a runner tells of a pipeline.
+    ///
+    /// # Errors
+    /// Metrics that cannot be read.
+    pub fn of(results: MetricResults, pipeline: &Pipeline) -> Result<Self> {
+        Self::read(results, &super::names(pipeline))
+    }
+
     pub(super) fn read(results: MetricResults, names: &Names) -> Result<Self> {
         let mut metrics = JobMetrics::default();
         for infos in [&results.attempted, &results.committed] {
