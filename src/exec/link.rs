@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
@@ -10,10 +10,12 @@ use super::activity::{Activity, PhaseTimes};
 use super::edge::{AnyLink, Edge, FlowOps, Form, SharedMaker, adapt, erase, ops, unbox};
 use super::flow::Opaque;
 use super::nodes::{CombinePlace, MapWindows, MergeWindows, ParDoPlace, SinkSpec};
-use super::plan::{IdleSinks, Plan, PlanMetrics, from_panic};
-use super::registry::Registry;
+use super::plan::{IdleSinks, LinkedTimers, Plan, PlanMetrics, from_panic};
+use super::registry::{Linked, Registry};
 use super::side::with_framing;
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
+use super::timers::{LocalTimers, TimerPlace, TimerStreams};
+use crate::dofn::timer::{TimerRules, TimerWiring};
 use crate::dofn::{
     Meter, MetricSet, OutSlot, Services, SideReader, StateKey, StatePort, Wiring, namespace,
 };
@@ -69,6 +71,7 @@ pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -
         kinds: HashMap::new(),
         sinks: spec.sinks().map(|(index, ..)| index).collect(),
         fed: HashSet::new(),
+        timers: HashMap::new(),
         pages: Arc::new(TailPages(services.functions.state.clone())),
     };
     let linked = catch_unwind(AssertUnwindSafe(|| linker.link()));
@@ -98,6 +101,8 @@ struct Linker<'a> {
     sinks: Vec<usize>,
     /// Indices of the sinks that something feeds.
     fed: HashSet<usize>,
+    /// By node.
+    timers: HashMap<usize, TimerStreams>,
     pages: Arc<dyn Pages>,
 }
 
@@ -127,6 +132,7 @@ impl Linker<'_> {
             sources: progress,
         };
         let unfed = (0..self.sinks.len()).filter(|sink| !self.fed.contains(sink));
+        let timers = linked_timers(self.spec, self.timers)?;
         let idle = IdleSinks {
             sinks: unfed.collect(),
             outbox: self.services.outbox.clone(),
@@ -134,6 +140,7 @@ impl Linker<'_> {
         Ok(Plan::new(
             self.spec.clone(),
             sources,
+            timers,
             idle,
             self.activity,
             metrics,
@@ -350,7 +357,7 @@ impl Linker<'_> {
             function: payload,
             sides,
             states,
-            ..
+            timers,
         } = &spec.kind
         else {
             return Err(Error::descriptor("not a function"));
@@ -415,9 +422,69 @@ impl Linker<'_> {
         for state in states {
             wiring.add_state(&state.tag, state.protocol);
         }
-        let link = function.link(payload, &mut wiring, place, &takes.coder)?;
+        let domains = timers.iter().map(|timer| timer.domain).collect();
+        let local = Arc::new(Mutex::new(LocalTimers::new(domains)));
+        let rules = TimerRules {
+            end_of: windowing.end_of(),
+            allowed_lateness: windowing.allowed_lateness,
+        };
+        if !timers.is_empty() {
+            let families = timers.iter();
+            let families = families.map(|timer| (timer.family.clone(), timer.domain));
+            wiring.add_timers(TimerWiring::new(families, local.clone(), rules));
+        }
+        let Linked { link, timers: fire } =
+            function.link(payload, &mut wiring, place, &takes.coder)?;
+        if let Some(fire) = fire
+            && !timers.is_empty()
+        {
+            let place = TimerPlace {
+                here: self.activity.here(node),
+                outbox: self.services.outbox.clone(),
+                clock: functions.clock.clone(),
+                first_output: self.sinks.len() + first_family(self.spec, node),
+                rules,
+            };
+            let key = takes.coder.component(0)?;
+            let streams = TimerStreams::new(timers, key, local, fire, place)?;
+            self.timers.insert(node, streams);
+        }
         Ok(Edge { form: takes, link })
     }
+}
+
+/// The timers of all functions, in the order of their families.
+fn linked_timers(
+    spec: &PlanSpec,
+    mut by_node: HashMap<usize, TimerStreams>,
+) -> Result<LinkedTimers> {
+    let mut timers = LinkedTimers::default();
+    let mut last = None;
+    for (node, transform, _) in spec.timer_families() {
+        if last != Some(node) {
+            let streams = by_node.remove(&node).ok_or_else(|| {
+                Error::descriptor(
+                    "the transform has timers, but no function of this stage that runs has",
+                )
+                .at("transform", &transform.id)
+            })?;
+            timers.streams.push(streams);
+        }
+        let index = match (last, timers.families.last()) {
+            (Some(last), Some((_, index))) if last == node => index + 1,
+            _ => 0,
+        };
+        timers.families.push((timers.streams.len() - 1, index));
+        last = Some(node);
+    }
+    Ok(timers)
+}
+
+/// The number of families before those of a node.
+fn first_family(spec: &PlanSpec, node: usize) -> usize {
+    spec.timer_families()
+        .take_while(|(other, ..)| *other != node)
+        .count()
 }
 
 fn opaque(coder: Coder) -> Form {
