@@ -297,7 +297,9 @@ impl Session<'_> {
             // What was sent may not have arrived. An announced bundle notices by itself.
             let stage = &self.jobs[attempt.job].stage;
             let mut sources = stage.sources();
-            let reads = sources.any(|source| stage.service_of(source) == Some(service));
+            let has_timers = stage.families().next().is_some();
+            let reads = sources.any(|source| stage.service_of(source) == Some(service))
+                || has_timers && stage.timer_service() == service;
             attempt.is_lost |= reads && (attempt.has_input || attempt.is_announced);
         }
     }
