@@ -15,3 +15,4 @@ mod splits;
 mod state;
 mod support;
 mod threads;
+mod windows;
