@@ -14,7 +14,6 @@ pub type MergedWindow<W> = (W, Vec<W>);
 /// conformance table says which runners do.
 ///
 /// ```
-/// use ferrobeam::dofn::WindowFunction;
 /// use ferrobeam::prelude::*;
 /// use ferrobeam::window::IntervalWindow;
 ///

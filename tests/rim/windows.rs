@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use beam_proto::pipeline::{FunctionSpec, WindowIntoPayload};
-use ferrobeam::dofn::{FUNCTION_URN, FunctionPayload, Named, WindowFunction};
+use ferrobeam::Error;
+use ferrobeam::dofn::{FUNCTION_URN, FunctionPayload, Named};
 use ferrobeam::element::Coder;
 use ferrobeam::exec::Registry;
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{Descriptor, FakeRunner, in_global_window};
 use ferrobeam::window::{FixedWindows, IntervalWindow, WindowFn};
-use ferrobeam::{Element, Error, WindowFunction};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
