@@ -8,6 +8,7 @@ mod errors;
 mod large;
 mod metrics;
 mod nodes;
+mod own_coders;
 mod pool;
 mod seeds;
 mod shutdown;
