@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::activity::{Activity, PhaseTimes};
 use super::link::Outbox;
 use super::source::{Source, SourceProgress};
-use super::timers::TimerStreams;
+use super::timers::PlanTimers;
 use crate::dofn::{Meter, MetricSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::descriptor::PlanSpec;
@@ -59,21 +59,11 @@ impl IdleSinks {
     }
 }
 
-/// The timers of all functions.
-#[derive(Default)]
-pub(super) struct LinkedTimers {
-    pub(super) streams: Vec<TimerStreams>,
-    /// By family, in the order of [`PlanSpec::timer_families`]: the index of its streams, and its index there.
-    pub(super) families: Vec<(usize, usize)>,
-}
-
 /// A linked graph. It runs one bundle at a time, and is dropped when one fails.
 pub struct Plan {
     spec: Arc<PlanSpec>,
     sources: Vec<Box<dyn Source>>,
-    timers: Vec<TimerStreams>,
-    /// By family, in the order of [`PlanSpec::timer_families`]: which of `timers` it belongs to, and its index there.
-    families: Vec<(usize, usize)>,
+    timers: PlanTimers,
     idle: IdleSinks,
     activity: Activity,
     metrics: Arc<PlanMetrics>,
@@ -83,7 +73,7 @@ impl Plan {
     pub(super) fn new(
         spec: Arc<PlanSpec>,
         sources: Vec<Box<dyn Source>>,
-        timers: LinkedTimers,
+        timers: PlanTimers,
         idle: IdleSinks,
         activity: Activity,
         metrics: PlanMetrics,
@@ -92,8 +82,7 @@ impl Plan {
         Plan {
             spec,
             sources,
-            timers: timers.streams,
-            families: timers.families,
+            timers,
             idle,
             activity,
             metrics,
@@ -140,9 +129,9 @@ impl Plan {
         for source in &mut self.sources {
             source.start()?;
         }
-        self.timers.iter_mut().for_each(TimerStreams::start);
+        self.timers.start();
         let sources = self.sources.len();
-        let mut open = vec![true; sources + self.families.len()];
+        let mut open = vec![true; sources + self.timers.count()];
         let mut left = open.len();
         while left > 0 {
             let (input, chunk, last) = inbound.next()?;
@@ -162,18 +151,13 @@ impl Plan {
             }
             match input.checked_sub(sources) {
                 None => self.sources[input].feed(chunk)?,
-                Some(family) => {
-                    let (streams, family) = self.families[family];
-                    self.timers[streams].feed(family, chunk)?;
-                }
+                Some(family) => self.timers.feed(family, chunk)?,
             }
         }
         for source in &mut self.sources {
             source.finish()?;
         }
-        for timers in &mut self.timers {
-            timers.finish()?;
-        }
+        self.timers.finish()?;
         self.idle.finish()
     }
 

@@ -4,6 +4,8 @@ use std::any::type_name;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::Bench;
 use super::tester_timers::{Family, Pending, key_of};
 use crate::dofn::timer::{TimerHandlers, TimerRules, TimerWiring};
@@ -205,8 +207,7 @@ impl<F: DoFn> DoFnTester<F> {
                 services.state.clone(),
                 wiring.transform().clone(),
                 tag,
-                WindowFn::Global,
-                |_| Ok(Timestamp::GLOBAL_WINDOW_END),
+                Arc::new(|_: &[u8]| Ok(Bytes::new())),
             );
             wiring.add_side(tag, reader);
         }
