@@ -221,9 +221,14 @@ impl<F: DoFn> DoFnTester<F> {
         let families = families.iter();
         let families = families.map(|family| (family.name.to_owned(), family.domain));
         wiring.add_timers(TimerWiring::new(families, local.clone(), rules));
+        let io = F::Io::wire(&mut wiring)?;
+        let handlers = wiring.timer_handlers();
+        for (index, family) in self.pending.families.iter_mut().enumerate() {
+            family.tag = handlers.tag(index);
+        }
         Ok(Wired {
-            io: F::Io::wire(&mut wiring)?,
-            handlers: wiring.timer_handlers(),
+            io,
+            handlers,
             local,
             rules,
         })
@@ -353,6 +358,7 @@ impl Describe for Needs {
             name: tag,
             domain,
             is_expiration: false,
+            tag: None,
         });
     }
 
@@ -361,6 +367,7 @@ impl Describe for Needs {
             name: tag,
             domain: TimeDomain::EventTime,
             is_expiration: true,
+            tag: None,
         });
     }
 }

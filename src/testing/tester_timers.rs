@@ -1,6 +1,6 @@
 //! Time on a bench: the timers that a tester's bundles have set, and how they fire.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +23,8 @@ pub(super) struct Family {
     pub(super) domain: TimeDomain,
     /// Whether its timers fire when windows expire.
     pub(super) is_expiration: bool,
+    /// The type that its port is named after.
+    pub(super) tag: Option<TypeId>,
 }
 
 /// A timer: key, window, family and tag.
@@ -82,7 +84,7 @@ impl<F: DoFn> DoFnTester<F> {
     /// # Errors
     /// What fails the bundle; or an earlier bundle failed.
     pub fn advance_watermark(&mut self, to: Timestamp) -> Result<OutputsOf<F>> {
-        self.bundle_of_timers(move |pending, _| {
+        self.bundle_of_timers(move |pending| {
             pending
                 .take(|_, firing, family| family.domain == TimeDomain::EventTime && firing.at <= to)
         })
@@ -95,7 +97,7 @@ impl<F: DoFn> DoFnTester<F> {
     /// What fails the bundle; or an earlier bundle failed.
     pub fn advance_processing_time(&mut self, by: Duration) -> Result<OutputsOf<F>> {
         let now = self.pending.clock.advance(by);
-        self.bundle_of_timers(move |pending, _| {
+        self.bundle_of_timers(move |pending| {
             pending.take(|_, firing, family| {
                 family.domain == TimeDomain::ProcessingTime && firing.at <= now
             })
@@ -112,30 +114,34 @@ impl<F: DoFn> DoFnTester<F> {
         F::In: Keyed,
     {
         let key = encoded(key, Nesting::Nested);
-        let mut fired: Vec<Id> = Vec::new();
-        let mut is_first = true;
-        self.bundle_of_timers(move |pending, wired| {
-            if std::mem::take(&mut is_first) {
-                let families: Vec<usize> = wired.handlers.named_after::<Tag>().collect();
-                let set = pending.set.iter();
-                let mut wanted: Vec<_> = set
-                    .filter(|((of, _, family, _), _)| *of == key && families.contains(family))
-                    .collect();
-                wanted.sort_by_key(|(_, firing)| std::cmp::Reverse(firing.at));
-                fired = wanted.into_iter().map(|(id, _)| id.clone()).collect();
-            }
-            let id = fired.pop()?;
-            pending.set.remove_entry(&id)
+        let tag = Some(TypeId::of::<Tag>());
+        let set = self.pending.set.iter();
+        let mut wanted: Vec<_> = set
+            .filter(|((of, _, family, _), _)| {
+                *of == key && self.pending.families[*family].tag == tag
+            })
+            .map(|(id, firing)| (firing.at, id.clone()))
+            .collect();
+        wanted.sort();
+        if wanted.is_empty() {
+            return Err(Error::user(
+                "no such timer is set for this key; run elements that set it",
+            ));
+        }
+        let mut wanted = wanted.into_iter();
+        self.bundle_of_timers(move |pending| {
+            // A handler may have cleared the next ones.
+            wanted.find_map(|(_, id)| pending.set.remove_entry(&id))
         })
     }
 
     /// Runs a bundle of the timers that `next` takes.
     fn bundle_of_timers(
         &mut self,
-        mut next: impl FnMut(&mut Pending, &Wired<F>) -> Option<(Id, Firing)>,
+        mut next: impl FnMut(&mut Pending) -> Option<(Id, Firing)>,
     ) -> Result<OutputsOf<F>> {
         self.run_bundle(|tester, wired| {
-            while let Some((id, firing)) = next(&mut tester.pending, wired) {
+            while let Some((id, firing)) = next(&mut tester.pending) {
                 tester.fire_one(wired, &id, &firing)?;
                 tester.pending.take_over(&wired.local);
             }

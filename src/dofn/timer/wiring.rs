@@ -141,12 +141,9 @@ impl<F: DoFn> TimerHandlers<F> {
         }
     }
 
-    /// The families of ports that are named after the type `Tag`.
-    pub fn named_after<Tag: 'static>(&self) -> impl Iterator<Item = usize> {
-        let families = self.0.iter().enumerate();
-        families.filter_map(|(index, family)| {
-            let (_, tag) = family.as_ref()?;
-            (*tag == TypeId::of::<Tag>()).then_some(index)
-        })
+    /// The type that the port of a family is named after.
+    pub fn tag(&self, family: usize) -> Option<TypeId> {
+        let (_, tag) = self.0.get(family)?.as_ref()?;
+        Some(*tag)
     }
 }
