@@ -43,6 +43,9 @@ impl DoFn for AtEnd {
             .set_after(cx, &format!("number {n}"), Duration::from_millis(2));
         io.each.set(cx, "cleared", end);
         io.each.clear(cx, "cleared");
+        let element = Hold::At(cx.timestamp());
+        io.each.set_holding(cx, &format!("held {n}"), end, element);
+        io.each.set_holding(cx, "free", end, Hold::Nothing);
         Ok(())
     }
 }
@@ -71,8 +74,8 @@ impl OnTimer<Each> for AtEnd {
         cx: &mut Cx<'_>,
         io: &mut AtEndIo,
     ) -> Result {
-        let (tag, set) = (fired.tag, fired.at.millis());
-        io.told.emit(cx, format!("{key}: {tag} {set}"));
+        let (tag, set, at) = (fired.tag, fired.at.millis(), cx.timestamp().millis());
+        io.told.emit(cx, format!("{key}: {tag} {set} at {at}"));
         Ok(())
     }
 }
@@ -224,11 +227,18 @@ fn timers_at_the_end_of_windows_and_under_tags() {
         [
             "even: end 19 at 19 of 20",
             "even: end 9 at 9 of 10",
-            "even: number 14 16",
-            "even: number 2 4",
+            "even: free 19 at 19",
+            "even: free 9 at 9",
+            "even: held 14 19 at 14",
+            "even: held 2 9 at 2",
+            "even: number 14 16 at 16",
+            "even: number 2 4 at 4",
             "odd: end 9 at 9 of 10",
-            "odd: number 1 3",
-            "odd: number 3 5",
+            "odd: free 9 at 9",
+            "odd: held 1 9 at 1",
+            "odd: held 3 9 at 3",
+            "odd: number 1 3 at 3",
+            "odd: number 3 5 at 5",
         ]
     );
 }

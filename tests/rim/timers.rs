@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use ferrobeam::element::{Coder, Firing, Nesting, Pane, TimerRecord, WindowBytes, encoded};
 use ferrobeam::exec::Registry;
+use ferrobeam::model::descriptor::PlanSpec;
 use ferrobeam::prelude::*;
-use ferrobeam::testing::{BundleOutcome, Chaos, Descriptor, FakeRunner, in_windows};
+use ferrobeam::testing::{BundleOutcome, Chaos, Descriptor, Endpoints, FakeRunner, in_windows};
 use ferrobeam::window::{FixedWindows, IntervalWindow, WindowFn};
 use serde::{Deserialize, Serialize};
 
@@ -586,6 +587,45 @@ fn keys_keep_the_bytes_that_the_runner_gave_them() {
     let fired = runner.advance_watermark(&stage, ms(10));
     assert_eq!(said(&fired), [["k flush@10"]]);
     runner.close();
+}
+
+#[test]
+fn timers_may_have_a_data_service_of_their_own() {
+    let mut stage = timed(WindowFn::Global, &[]);
+    stage.data_service(1);
+    let runner = FakeRunner::of(registry()).data_services(2).start();
+    let input = scripts(&[("k", "flush 10")]);
+    let bundle = runner.bundle(&stage).input("source", input.clone());
+    bundle.run().assert_ok();
+    let fired = runner.advance_watermark(&stage, ms(10));
+    assert_eq!(said(&fired), [["k flush@10"]]);
+
+    // A bundle that waits for timers learns that none will come.
+    let bundle = runner.bundle(&stage).start();
+    bundle.send("source", input.concat());
+    bundle.end("source");
+    bundle.expect_progress(|progress| {
+        progress.metrics.read_index("source") == Some(0) && progress.consuming == Some(false)
+    });
+    runner.cut_data(1);
+    let outcome = bundle.wait();
+    assert!(
+        outcome.expect_error().contains("the data stream broke"),
+        "{:?}",
+        outcome.error
+    );
+    runner.close();
+
+    let endpoints = Endpoints {
+        data: vec!["data:1".into(), "timers:2".into()],
+        state: None,
+    };
+    let endpoint = |descriptor| PlanSpec::try_from(descriptor).unwrap().timer_endpoint;
+    let mut descriptor = stage.build(&endpoints);
+    assert_eq!(endpoint(descriptor.clone()).unwrap(), "timers:2");
+    // A runner with one service for all need not name it again.
+    descriptor.timer_api_service_descriptor = None;
+    assert_eq!(endpoint(descriptor).unwrap(), "data:1");
 }
 
 #[test]

@@ -84,7 +84,8 @@ impl<Tag, D> Timers<Tag, D> {
 
 /// A port that has the function told when windows expire: [`OnWindowExpiration`] says what it does then.
 ///
-/// A runner that cannot do that refuses the pipeline (`beam:requirement:pardo:on_window_expiration:v1`).
+/// A runner that cannot do that should refuse the pipeline (`beam:requirement:pardo:on_window_expiration:v1`), but not every one
+/// does: some take it and never say that a window has expired.
 pub struct WindowExpiration(());
 
 /// Calls [`OnTimer::on_timer`].

@@ -155,6 +155,10 @@ impl TimerStreams {
                 Error::transport("the runner sent a timer that is cleared").at("timer", name)
             );
         };
+        if record.windows.count() == 0 {
+            let error = "the runner sent a timer that is in no window";
+            return Err(Error::transport(error).at("timer", name));
+        }
         let mut converted = Vec::new();
         let key = match keys_in {
             None => &record.key[..],

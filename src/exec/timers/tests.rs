@@ -1,11 +1,20 @@
-//! The order in which timers fire within a bundle: by table, and by seeds against a model that takes its time.
+//! The order in which timers fire within a bundle: by table, and by seeds against a model that takes its time. And what
+//! becomes of records.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use super::LocalTimers;
-use crate::dofn::timer::TimerWrites;
-use crate::dofn::{Scope, TimeDomain};
-use crate::element::{Firing, Pane, Timestamp};
+use bytes::Bytes;
+
+use super::{Fire, LocalTimers, TimerPlace, TimerStreams};
+use crate::dofn::timer::{TimerRules, TimerWrites};
+use crate::dofn::{Clock, Fired, Scope, TimeDomain};
+use crate::element::{Coder, Element, Firing, Header, Pane, Timestamp, coder::urn};
+use crate::error::Result;
+use crate::exec::activity::Activity;
+use crate::exec::link::Outbox;
+use crate::model::descriptor::TimerSpec;
 
 const EVENT: usize = 0;
 const OTHER_EVENT: usize = 1;
@@ -266,4 +275,174 @@ fn any_writes_and_firings() {
         let expected: Vec<_> = model.last().into_iter().collect();
         assert_eq!(writes, expected, "seed {seed}");
     }
+}
+
+/// A clock that stands at the beginning of 1970.
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now_millis(&self) -> i64 {
+        0
+    }
+}
+
+/// What was sent, by output, and how often an output was closed.
+#[derive(Default)]
+struct Sent(Mutex<BTreeMap<usize, (Vec<u8>, usize)>>);
+
+impl Outbox for Sent {
+    fn send(&self, output: usize, data: Bytes) -> Result<()> {
+        let mut sent = self.0.lock().expect("not poisoned");
+        sent.entry(output).or_default().0.extend_from_slice(&data);
+        Ok(())
+    }
+
+    fn close(&self, output: usize, data: Bytes) -> Result<()> {
+        self.send(output, data)?;
+        let mut sent = self.0.lock().expect("not poisoned");
+        sent.entry(output).or_default().1 += 1;
+        Ok(())
+    }
+}
+
+/// What has fired: keys, families, and the times of what was emitted.
+type Log = Arc<Mutex<Vec<(Vec<u8>, usize, Timestamp)>>>;
+
+/// A function that notes what fires, and sets each timer again a second later.
+struct Again {
+    fired: Log,
+    local: Arc<Mutex<LocalTimers>>,
+}
+
+impl Fire for Again {
+    fn fire(
+        &mut self,
+        scope: &Scope<'_>,
+        family: usize,
+        fired: Fired<'_>,
+        header: &Header,
+        moment: Option<Timestamp>,
+    ) -> Result<()> {
+        assert_eq!(moment, Some(fired.at));
+        let mut all = self.fired.lock().expect("not poisoned");
+        all.push((scope.key.to_vec(), family, header.timestamp));
+        let later = at(fired.at.millis() + 1_000);
+        let mut local = self.local.lock().expect("not poisoned");
+        local.write(scope, family, fired.tag, later);
+        Ok(())
+    }
+}
+
+/// The timers of [`Again`], whose keys are numbers, which stand in timers after their length.
+struct Streams {
+    streams: TimerStreams,
+    fired: Log,
+    sent: Arc<Sent>,
+}
+
+impl Streams {
+    fn new() -> Self {
+        let key = Coder::length_prefix(i64::coder());
+        let window = Coder::standard(urn::GLOBAL_WINDOW, []);
+        let specs = ["a", "b"].map(|family| TimerSpec {
+            family: family.into(),
+            domain: TimeDomain::EventTime,
+            coder: Coder::standard(urn::TIMER, [key.clone(), window.clone()]),
+            on_window_expiration: false,
+        });
+        let local = Arc::new(Mutex::new(LocalTimers::new(vec![TimeDomain::EventTime; 2])));
+        let (fired, sent) = (Arc::default(), Arc::<Sent>::default());
+        let function = Again {
+            fired: Arc::clone(&fired),
+            local: local.clone(),
+        };
+        let place = TimerPlace {
+            here: Activity::default().here(0),
+            outbox: sent.clone(),
+            clock: Arc::new(Stopped),
+            first_output: 7,
+            rules: TimerRules {
+                end_of: |_| Ok(Timestamp::GLOBAL_WINDOW_END),
+                allowed_lateness: Duration::ZERO,
+            },
+        };
+        let function = Box::new(function);
+        let streams = TimerStreams::new(&specs, &i64::coder(), local, function, place);
+        Streams {
+            streams: streams.expect("coders of one type"),
+            fired,
+            sent,
+        }
+    }
+}
+
+/// A timer of the key 5 at so many seconds.
+fn record(seconds: u8) -> Vec<u8> {
+    let mut record = vec![1, 5, 0, 0, 0, 0, 1, 0];
+    for _ in 0..2 {
+        ms(i64::from(seconds) * 1_000).encode(&mut record);
+    }
+    record.push(0x0f);
+    record
+}
+
+#[test]
+fn keys_of_records_are_those_of_the_input() {
+    for cut in 0..record(3).len() {
+        let mut timers = Streams::new();
+        timers.streams.start();
+        let bytes = record(3);
+        for part in [&bytes[..cut], &bytes[cut..]] {
+            let part = Bytes::copy_from_slice(part);
+            timers.streams.feed(1, part).expect("a record");
+        }
+        timers.streams.finish().expect("a whole record");
+        let fired = timers.fired.lock().expect("not poisoned").clone();
+        assert_eq!(fired, [(vec![5], 1, ms(3_000))]);
+        let sent = timers.sent.0.lock().expect("not poisoned").clone();
+        assert_eq!(
+            sent,
+            BTreeMap::from([(7, (vec![], 1)), (8, (record(4), 1))])
+        );
+    }
+}
+
+#[test]
+fn records_that_are_not_whole_or_not_set_are_errors() {
+    let mut timers = Streams::new();
+    timers.streams.start();
+    let bytes = Bytes::from(record(3));
+    timers.streams.feed(0, bytes.slice(..9)).expect("goes on");
+    let error = timers.streams.finish().expect_err("does not go on");
+    assert_eq!(
+        error.to_string(),
+        "the timers end within a record (timer \"a\")"
+    );
+
+    let mut timers = Streams::new();
+    timers.streams.start();
+    for (wrong, message) in [
+        (
+            &[1, 5, 0, 0, 0, 0, 1, 1][..],
+            "the runner sent a timer that is cleared (timer \"a\")",
+        ),
+        (
+            &[1, 5, 0, 0, 0, 0, 0, 1],
+            "the runner sent a timer that is cleared (timer \"a\")",
+        ),
+        (
+            &[1, 5, 0, 0, 0, 0, 1, 2],
+            "the clear bit of a timer is 2, not 0 or 1 (timer \"a\")",
+        ),
+    ] {
+        let error = timers.streams.feed(0, Bytes::copy_from_slice(wrong));
+        assert_eq!(error.expect_err("wrong").to_string(), message);
+    }
+    let mut nowhere = record(3);
+    nowhere[6] = 0;
+    let error = timers.streams.feed(0, nowhere.into());
+    assert_eq!(
+        error.expect_err("wrong").to_string(),
+        "the runner sent a timer that is in no window (timer \"a\")"
+    );
 }
