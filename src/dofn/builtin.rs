@@ -2,6 +2,8 @@
 //!
 //! A function's name stands for one type, so these work on encoded values wherever the type does not matter.
 
+mod regroup;
+
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -16,6 +18,8 @@ use tempfile::NamedTempFile;
 use super::{Cx, Describe, DoFn, List, Named, Out, Port, Ports, Scope, Side, Site, Wiring};
 use crate::element::{Header, Input, Iter, Kv, Pane, Raw, Timestamp, WindowBytes, put_varint};
 use crate::error::{Error, Result};
+
+pub use regroup::{Join, Shard, Tagged, Unshard};
 
 /// Emits values that the pipeline holds.
 #[derive(Serialize, Deserialize)]

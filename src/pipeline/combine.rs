@@ -132,7 +132,7 @@ where
     })
 }
 
-fn payload<C: CombineFn + Named>(pipeline: &Pipeline, combine: &C) -> Result<Bytes> {
+pub(super) fn payload<C: CombineFn + Named>(pipeline: &Pipeline, combine: &C) -> Result<Bytes> {
     let function = FunctionPayload::of(combine)?;
     let accumulator_coder_id = pipeline.graph(|graph| graph.components.coder(&C::Acc::coder()));
     let payload = CombinePayload {
@@ -183,14 +183,14 @@ where
 }
 
 /// Whether a group fires when all of its elements have come, or each for itself.
-fn fires_once(trigger: Option<&Trigger>) -> bool {
+pub(super) fn fires_once(trigger: Option<&Trigger>) -> bool {
     use trigger::Trigger::{Always, Default, Never};
     let trigger = trigger.and_then(|trigger| trigger.trigger.as_ref());
     matches!(trigger, None | Some(Default(_) | Always(_) | Never(_)))
 }
 
 /// Places a stage that turns the values of pairs into some of the coder `value`.
-fn place_stage(
+pub(super) fn place_stage(
     graph: &mut Graph,
     label: &str,
     name: &str,

@@ -9,6 +9,7 @@ use beam_proto::pipeline::{
     self as proto, Components, Environment, FunctionSpec, PCollection as CollectionProto,
     PTransform,
 };
+use bytes::Bytes;
 
 use super::components::{ComponentsBuilder, Kind};
 use super::{PCollection, boundary};
@@ -35,6 +36,10 @@ pub(super) struct Graph {
     /// The transforms of each full name.
     names: BTreeMap<String, String>,
     requirements: BTreeSet<String>,
+    /// What the workers need, by URN.
+    pub(super) hints: BTreeMap<String, Bytes>,
+    /// What is noted on each transform that is placed now.
+    pub(super) annotations: BTreeMap<String, Bytes>,
     error: Option<Error>,
 }
 
@@ -105,6 +110,8 @@ impl Pipeline {
             }],
             names: BTreeMap::new(),
             requirements: BTreeSet::new(),
+            hints: BTreeMap::new(),
+            annotations: BTreeMap::new(),
             error: None,
         };
         Pipeline {
@@ -153,7 +160,9 @@ impl Pipeline {
     pub fn build(&self, environment: &Environment) -> Result<Built> {
         self.check()?;
         let graph = self.graph.borrow();
-        let mut components = graph.components.finish(environment);
+        let mut environment = environment.clone();
+        environment.resource_hints.extend(graph.hints.clone());
+        let mut components = graph.components.finish(&environment);
         boundary::connect_composites(&mut components, graph.components.added());
         Ok(Built {
             components,
@@ -268,6 +277,7 @@ impl Graph {
     pub(super) fn place(&mut self, placement: Placement, transform: PTransform) {
         let transform = PTransform {
             unique_name: placement.name,
+            annotations: self.annotations.clone(),
             ..transform
         };
         self.components.add_transform(&placement.id, transform);

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use beam_proto::pipeline::{FunctionSpec, PTransform};
+use beam_proto::pipeline::{FunctionSpec, PTransform, WindowingStrategy};
 use beam_proto::urns::transforms::GROUP_BY_KEY;
 
 use super::graph::{Graph, Like};
 use super::site::INPUT;
+use super::windowing::continuation;
 use super::{PCollection, Pipeline};
 use crate::element::{Coder, Element, Iter, Kv, Raw, coder::urn};
 use crate::error::{Error, Result};
@@ -45,7 +46,13 @@ pub(super) fn place_grouping(graph: &mut Graph, label: &str, input: &str) -> Res
     let at = |error: Error| error.at("transform", &placement.name);
     let like = graph.like(input).map_err(at)?;
     let coder_id = grouped_coder(graph, &like).map_err(at)?;
-    let output = graph.output(&placement, OUTPUT, Like { coder_id, ..like });
+    let windowing_strategy_id = grouped_windowing(graph, input).map_err(at)?;
+    let like = Like {
+        coder_id,
+        windowing_strategy_id,
+        ..like
+    };
+    let output = graph.output(&placement, OUTPUT, like);
     let transform = PTransform {
         spec: Some(FunctionSpec {
             urn: GROUP_BY_KEY.into(),
@@ -57,6 +64,24 @@ pub(super) fn place_grouping(graph: &mut Graph, label: &str, input: &str) -> Res
     };
     graph.place(placement, transform);
     Ok(output)
+}
+
+/// The windowing of groups: that of the elements, whose trigger has fired.
+fn grouped_windowing(graph: &mut Graph, input: &str) -> Result<String> {
+    let strategy = graph.components.windowing_of_collection(input)?;
+    let next = strategy.trigger.as_ref().map(continuation);
+    if next == strategy.trigger {
+        return Ok(graph
+            .components
+            .collection(input)?
+            .windowing_strategy_id
+            .clone());
+    }
+    let strategy = WindowingStrategy {
+        trigger: next,
+        ..strategy.clone()
+    };
+    Ok(graph.components.windowing_of(strategy))
 }
 
 /// The coder `kv<K, iterable<V>>` for an input of `kv<K, V>`, made of the very ids of K and V.

@@ -12,7 +12,7 @@ use prost::Message;
 use super::graph::{Graph, Like};
 use super::group::OUTPUT;
 use super::site::{INPUT, OutputsAre};
-use super::{PCollection, Pipeline};
+use super::{PCollection, Pipeline, Windowing};
 use crate::dofn::builtin::{Create, Gather, ReadLines, Scatter, UnderUnit, WriteLines};
 use crate::element::{Element, Input, Kv, Nesting, Timestamp, Transcoder, encoded, plain};
 use crate::error::{Error, Result};
@@ -221,20 +221,20 @@ fn check_alike(graph: &Graph, one: &str, other: &str) -> Result<()> {
 }
 
 impl<T: Element> PCollection<T> {
-    /// The same elements in windows that `window_fn` assigns by their timestamps.
-    pub fn window_into(&self, label: &str, window_fn: WindowFn) -> PCollection<T> {
-        let outcome = window_fn.checked().and_then(|window_fn| {
+    /// The same elements in windows that a function assigns by their timestamps. What is grouped later fires as
+    /// `windowing` says.
+    pub fn window_into(&self, label: &str, windowing: impl Into<Windowing>) -> PCollection<T> {
+        let outcome = windowing.into().checked().and_then(|windowing| {
             self.pipeline.graph(|graph| {
                 let placement = graph.begin(label, ASSIGN_WINDOWS);
                 let like = graph.like(&self.id)?;
-                let windowing_strategy_id = graph.components.windowing(&window_fn);
                 let like = Like {
-                    windowing_strategy_id,
+                    windowing_strategy_id: windowing.place(&mut graph.components),
                     ..like
                 };
                 let output = graph.output(&placement, OUTPUT, like);
                 let payload = WindowIntoPayload {
-                    window_fn: Some(windowing::to_proto(&window_fn)),
+                    window_fn: Some(windowing::to_proto(&windowing.window_fn())),
                 };
                 let transform = PTransform {
                     spec: Some(FunctionSpec {

@@ -40,6 +40,9 @@
 //! # Ok::<(), ferrobeam::Error>(())
 //! ```
 //!
+//! Time stands still on the bench until a test moves it: [`DoFnTester::advance_watermark`] and
+//! [`DoFnTester::advance_processing_time`] fire the [timers](crate::dofn::timer) that are due.
+//!
 //! [`FakeRunner`] runs whole stages on a real worker, and [`Descriptor`] says what is in a stage.
 //!
 //! [`expect`] asserts what a collection holds within a pipeline, on any runner.
@@ -56,6 +59,7 @@ mod dofn_tester;
 mod elements;
 mod expect;
 mod fake_runner;
+mod tester_timers;
 
 pub use assert::{assert_in_any_order, assert_round_trip};
 pub use bench::Bench;
@@ -65,6 +69,6 @@ pub use dofn_tester::{DoFnTester, OutputsOf, SidesOf};
 pub use elements::{in_global_window, in_windows, with_header};
 pub use expect::{Expect, expect, expect_groups};
 pub use fake_runner::{
-    Bundle, BundleOutcome, Chaos, FakeRunner, Metrics, Progress, Random, RunningBundle, Settings,
-    iterable_key, multimap_key, multimap_keys_key, tail_key,
+    Bundle, BundleOutcome, Chaos, FakeRunner, HeldTimer, Metrics, Progress, Random, RunningBundle,
+    Settings, iterable_key, multimap_key, multimap_keys_key, tail_key,
 };

@@ -22,6 +22,7 @@ usage: cargo xtask COMMAND
   verify [PART...]                               run every check, or the parts named
   job-server python|flink|spark [--log FILE]     start a runner's job service
   prism [--log FILE]                             start Prism
+  features                                       run every behaviour on every runner, write the table in README.md
   bench [check] [--profile NAME] [OPTION...]     compare our worker with Python's and the ceiling (benches/README.md)
   tool python|prism                              make the tool if it is absent, print the path of its program
 
@@ -53,6 +54,7 @@ fn dispatch(arguments: &[&str]) -> Result<ExitCode> {
     let project = Project::locate()?;
     match arguments {
         ["demo"] => demo::run(&project)?,
+        ["features"] => verify::features(&project)?,
         ["bench", arguments @ ..] => bench::run(&project, arguments)?,
         ["verify", parts @ ..] => return verify::run(&project, parts),
         ["job-server", name, options @ ..] => {

@@ -5,6 +5,8 @@ mod docs;
 mod pytest;
 mod rust;
 
+pub(crate) use conformance::features;
+
 use std::fmt;
 use std::ops::AddAssign;
 use std::process::ExitCode;
@@ -62,6 +64,12 @@ const PARTS: &[Part] = &[
         about: "word counts built in Python and in Rust, and submitted jobs, on Python's job service, Prism and Flink",
         default: true,
         run: conformance::run,
+    },
+    Part {
+        name: "conformance-full",
+        about: "every behaviour of tests/validates_runner on every runner",
+        default: true,
+        run: conformance::full,
     },
     Part {
         name: "demo",

@@ -4,6 +4,8 @@
 
 mod reader;
 
+use std::time::Duration;
+
 use crate::dofn::{FunctionPayload, StateProtocol, TimeDomain};
 use crate::element::coder::urn;
 use crate::element::{Coder, Element, Header, Input, Nesting, Timestamp, WindowCoding};
@@ -24,6 +26,8 @@ pub struct PlanSpec {
     pub collections: Vec<CollectionSpec>,
     /// Where state is served, as `host:port`.
     pub state_endpoint: Option<String>,
+    /// The data service that timers travel through, as `host:port`. There is one where there are timers.
+    pub timer_endpoint: Option<String>,
 }
 
 /// One collection.
@@ -56,6 +60,19 @@ pub struct NodeSpec {
     pub outputs: Vec<(String, CollectionIndex)>,
 }
 
+impl NodeSpec {
+    /// Names the transform in an error that happened in it: by its id, and by its name, which its author knows.
+    #[cold]
+    pub fn blame(&self, error: Error) -> Error {
+        let error = error.at("transform", &self.id);
+        let known = self.name.is_empty() || self.name == self.id;
+        if known || error.place("transform") != Some(&self.id) {
+            return error;
+        }
+        error.at("name", &self.name)
+    }
+}
+
 /// What a transform does.
 #[derive(Debug)]
 pub enum NodeKind {
@@ -77,11 +94,11 @@ pub enum NodeKind {
     /// Passes all inputs on.
     Flatten,
     /// Assigns windows.
-    WindowInto(WindowFn),
+    WindowInto(WindowFnSpec),
     /// Maps windows of a main input to windows of a side input.
-    MapWindows(WindowFn, Coder),
+    MapWindows(WindowFnSpec, Coder),
     /// Merges windows.
-    MergeWindows(WindowFn, Coder),
+    MergeWindows(WindowFnSpec, Coder),
     /// One stage of combining.
     Combine {
         /// Which stage.
@@ -126,15 +143,26 @@ pub enum HeaderSpec {
     Constant(Header),
 }
 
+/// A window function that this worker may run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WindowFnSpec {
+    /// One that every SDK knows.
+    Standard(WindowFn),
+    /// A registered one.
+    Custom(FunctionPayload),
+}
+
 /// How a collection is windowed.
 #[derive(Debug, Clone)]
 pub struct WindowingSpec {
-    /// The standard window function, unless it is another SDK's own.
-    pub window_fn: Option<WindowFn>,
+    /// The window function, unless it is another SDK's own.
+    pub window_fn: Option<WindowFnSpec>,
     /// Which timestamp a group of its elements has.
     pub output_time: OutputTime,
     /// The coder of its windows.
     pub coder: Coder,
+    /// How long after the end of a window elements of it are still taken.
+    pub allowed_lateness: Duration,
 }
 
 /// Which timestamp a combined element has.
@@ -156,7 +184,7 @@ pub struct SideSpec {
     /// Coder of the collection.
     pub coder: Coder,
     /// The window function that its windows are mapped by.
-    pub window_fn: WindowFn,
+    pub window_fn: WindowFnSpec,
 }
 
 /// State of a function.
@@ -197,6 +225,19 @@ impl PlanSpec {
         nodes.filter_map(|(index, node)| match &node.kind {
             NodeKind::Sink(port) => Some((index, node, port)),
             _ => None,
+        })
+    }
+
+    /// All families of timers, with the indices of their nodes. Their order is that in which a plan numbers its timers:
+    /// those of one node follow each other, as they do in [`NodeKind::ParDo`].
+    pub fn timer_families(&self) -> impl Iterator<Item = (usize, &NodeSpec, &TimerSpec)> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.flat_map(|(index, node)| {
+            let timers = match &node.kind {
+                NodeKind::ParDo { timers, .. } => timers.as_slice(),
+                _ => &[],
+            };
+            timers.iter().map(move |timer| (index, node, timer))
         })
     }
 

@@ -5,6 +5,7 @@ use std::thread;
 
 use beam_proto::fnexec::beam_fn_external_worker_pool_server::BeamFnExternalWorkerPoolServer;
 use ferrobeam::exec::Registry;
+use ferrobeam::harness::install_logging;
 use ferrobeam::harness::pool::Pool;
 use ferrobeam::pipeline::EnvironmentSpec;
 use tokio::net::TcpListener;
@@ -31,6 +32,7 @@ pub(crate) fn environment() -> EnvironmentSpec {
 }
 
 fn start() -> String {
+    install_logging();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -57,6 +57,49 @@ pub(super) fn run(project: &Project) -> Result<Count> {
     Ok(count)
 }
 
+/// Runs the pipelines of `tests/validates_runner` on all runners, one runner after the other: none needs the memory that
+/// another has, and Spark's runs one job at a time.
+pub(super) fn full(project: &Project) -> Result<Count> {
+    let mut count = Count::default();
+    for runners in [
+        "default",
+        "python",
+        "prism",
+        "flink,flink_streaming",
+        "spark",
+    ] {
+        let runners = [("FERROBEAM_RUNNERS", runners)];
+        count += super::rust::test(project, &["--test", "validates_runner"], &runners)?;
+    }
+    Ok(count)
+}
+
+/// Writes the results of all runners, and the table of features in README.md that is made of them.
+pub(crate) fn features(project: &Project) -> Result<()> {
+    let results = project.root.join("tests/validates_runner/results.tsv");
+    let results = results.to_string_lossy();
+    for runners in [
+        "default",
+        "python",
+        "prism",
+        "flink,flink_streaming",
+        "spark",
+    ] {
+        let environment = [
+            ("FERROBEAM_RUNNERS", runners),
+            ("FERROBEAM_RESULTS", &results),
+        ];
+        super::rust::test(project, &["--test", "validates_runner"], &environment)?;
+    }
+    let write = [("FERROBEAM_WRITE_FEATURES", "1")];
+    let selection = ["--test", "validates_runner", "--", "--exact", "features"];
+    let count = super::rust::test(project, &selection, &write)?;
+    if !count.good() {
+        bail!("the table of features could not be written");
+    }
+    Ok(())
+}
+
 /// Both word counts on one runner.
 fn word_counts(project: &Project, runner: Runner, input: &Path) -> Result<()> {
     let log = |what: &str| {
