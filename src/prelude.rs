@@ -2,7 +2,7 @@
 
 pub use crate::dofn::{
     BundleCx, CombineFn, Counter, Cx, Distribution, DoFn, Gauge, InWindow, List, MapView, MultiMap,
-    Out, Ports, Side, Single, Step, Steps, WindowFunction, steps,
+    Options, Out, Ports, Side, Single, Step, Steps, WindowFunction, steps,
 };
 pub use crate::element::{Element, Iter, Kv, Timestamp};
 pub use crate::error::{Error, Result};

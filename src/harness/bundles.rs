@@ -14,6 +14,7 @@ use super::inbox::Inbox;
 use super::instructions::{Instructions, Running};
 use super::jobs::{BundleRequest, Jobs, NoThread};
 use super::metrics::ShortIds;
+use super::options::WorkerOptions;
 use super::outbox::BundlePorts;
 use super::response::{self, PlanFacts};
 use super::rim::Rim;
@@ -47,6 +48,7 @@ pub(crate) struct Bundles {
     pub(crate) short_ids_only: bool,
     pub(crate) log: Arc<LogQueue>,
     pub(crate) jobs: Arc<Jobs>,
+    pub(crate) options: WorkerOptions,
     pub(crate) plans: Mutex<Plans>,
 }
 
@@ -286,6 +288,7 @@ impl Bundles {
         let functions = Services {
             state: ports.clone(),
             clock: Arc::new(SystemClock),
+            options: self.options.submitted.clone(),
         };
         let services = LinkServices {
             functions,

@@ -11,6 +11,7 @@ use super::inbox::InboxBudget;
 use super::instructions::Instructions;
 use super::jobs::Jobs;
 use super::metrics::ShortIds;
+use super::options::WorkerOptions;
 use super::rim::Rim;
 use super::sampler::Sampler;
 use super::wire::control::Control;
@@ -194,10 +195,11 @@ impl Worker {
         registry.check()?;
         let peer = Peer::new(&options.id)?;
         let log = Arc::new(LogQueue::default());
-        let info = match &options.provision_endpoint {
+        let mut info = match &options.provision_endpoint {
             Some(endpoint) => provision::fetch(&peer, endpoint, PROVISION_TIMEOUT).await?,
             None => Default::default(),
         };
+        let (worker_options, doubts) = WorkerOptions::of(info.pipeline_options.take());
         let named = |descriptor: Option<beam_proto::pipeline::ApiServiceDescriptor>,
                      option: Option<String>| {
             descriptor
@@ -222,12 +224,17 @@ impl Worker {
         let control = Control::connect(peer.clone(), &control)
             .await
             .at("worker", &options.id)?;
+        for doubt in doubts {
+            tracing::warn!("{doubt}");
+        }
         let functions = registry.names().count();
         tracing::info!(
             "ferrobeam {} knows {functions} functions",
             env!("CARGO_PKG_VERSION")
         );
-        let budget = InboxBudget::new(options.budgets.inbound);
+        let inbound = worker_options.inbound_budget;
+        let outbound = worker_options.outbound_budget;
+        let budget = InboxBudget::new(inbound.unwrap_or(options.budgets.inbound));
         let jobs = Jobs::new(budget.starving());
         let instructions = Arc::new(Instructions::new(budget));
         let bundles = Arc::new(Bundles {
@@ -237,7 +244,7 @@ impl Worker {
                 peer.clone(),
                 instructions.clone(),
                 jobs.clone(),
-                options.budgets.outbound,
+                outbound.unwrap_or(options.budgets.outbound),
             ),
             instructions,
             state: StateClients::new(peer),
@@ -247,6 +254,7 @@ impl Worker {
             short_ids_only: info.runner_capabilities.iter().any(|c| c == SHORT_IDS),
             log: log.clone(),
             jobs: jobs.clone(),
+            options: worker_options,
             plans: Mutex::new(Plans::default()),
         });
         let worker = Arc::downgrade(&bundles);

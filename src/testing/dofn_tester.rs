@@ -1,6 +1,7 @@
 //! Runs bundles of a function by hand.
 
 use std::any::type_name;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -37,6 +38,7 @@ pub struct DoFnTester<F: DoFn> {
     pane: Pane,
     bench: Bench,
     metrics: MetricSet,
+    options: BTreeMap<String, serde_json::Value>,
 }
 
 impl<F: DoFn> DoFnTester<F> {
@@ -51,6 +53,7 @@ impl<F: DoFn> DoFnTester<F> {
             pane: Pane::NO_FIRING,
             bench: Bench::default(),
             metrics: MetricSet::default(),
+            options: BTreeMap::new(),
         }
     }
 
@@ -91,6 +94,13 @@ impl<F: DoFn> DoFnTester<F> {
     #[must_use]
     pub fn at(mut self, timestamp: Timestamp) -> Self {
         self.timestamp = timestamp;
+        self
+    }
+
+    /// Gives a pipeline option. Job services pass numbers on as text.
+    #[must_use]
+    pub fn option(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.options.insert(name.into(), value.into());
         self
     }
 
@@ -167,6 +177,7 @@ impl<F: DoFn> DoFnTester<F> {
         let services = Services {
             state: Arc::new(self.bench.sides().clone()),
             clock: Arc::new(StoppedClock),
+            options: self.options.clone().into_iter().collect(),
         };
         self.metrics = MetricSet::default();
         let mut wiring = Wiring::new("test", "test", &mut self.metrics, &services);
