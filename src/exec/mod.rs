@@ -7,6 +7,7 @@ mod activity;
 mod edge;
 mod flow;
 mod framing;
+mod held;
 mod link;
 mod nodes;
 mod plan;
@@ -16,6 +17,7 @@ mod source;
 mod split;
 
 pub use activity::{Activity, Here, Phase, PhaseTimes};
+pub use held::HeldOutput;
 pub use link::{LinkServices, Outbox, link};
 pub(crate) use plan::from_panic;
 pub use plan::{Inbound, Plan, PlanMetrics};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::activity::{Activity, PhaseTimes};
+use super::held::HeldOutput;
 use super::link::Outbox;
 use super::source::{Source, SourceProgress};
 use crate::dofn::{Meter, MetricSet};
@@ -60,6 +61,7 @@ pub struct Plan {
     spec: Arc<PlanSpec>,
     sources: Vec<Box<dyn Source>>,
     idle: IdleSinks,
+    held: Arc<HeldOutput>,
     activity: Activity,
     metrics: Arc<PlanMetrics>,
 }
@@ -69,6 +71,7 @@ impl Plan {
         spec: Arc<PlanSpec>,
         sources: Vec<Box<dyn Source>>,
         idle: IdleSinks,
+        held: HeldOutput,
         activity: Activity,
         metrics: PlanMetrics,
     ) -> Self {
@@ -77,6 +80,7 @@ impl Plan {
             spec,
             sources,
             idle,
+            held: Arc::new(held),
             activity,
             metrics,
         }
@@ -90,6 +94,11 @@ impl Plan {
     /// Where the bundle is.
     pub fn activity(&self) -> &Activity {
         &self.activity
+    }
+
+    /// What sinks hold back while a bundle runs.
+    pub fn held(&self) -> &Arc<HeldOutput> {
+        &self.held
     }
 
     /// What is counted.

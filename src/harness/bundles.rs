@@ -13,6 +13,7 @@ use super::context::{self, BundleContext, LogContext};
 use super::inbox::Inbox;
 use super::instructions::{Instructions, Running};
 use super::jobs::{BundleRequest, Jobs, NoThread};
+use super::log::queue::LogQueue;
 use super::metrics::ShortIds;
 use super::options::WorkerOptions;
 use super::outbox::BundlePorts;
@@ -21,7 +22,6 @@ use super::rim::Rim;
 use super::wire::SendQueue;
 use super::wire::control::Descriptors;
 use super::wire::data::DataClients;
-use super::wire::logging::LogQueue;
 use super::wire::state::StateClients;
 use crate::dofn::{Clock, Services};
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -183,13 +183,12 @@ impl Bundles {
             Ok(answer) => answer,
             Err(error) => {
                 let mut error = error.at("instruction", &*instruction);
-                if let Some(place) = context::take_panic_place()
-                    && error.kind() == ErrorKind::Panic
-                {
+                let panic = context::take_panic().filter(|_| error.kind() == ErrorKind::Panic);
+                if let Some(place) = panic.as_ref().and_then(|panic| panic.at.clone()) {
                     error = error.at("at", place);
                 }
                 let text = error.to_string();
-                context::log_error(format!("bundle failed: {text}"));
+                context::log_failure(&error, panic);
                 self.instructions.end(&instruction, true);
                 response::failed(&instruction, text)
             }
@@ -223,6 +222,7 @@ impl Bundles {
             metrics,
             activity,
             inbox: inbox.clone(),
+            held: linked.plan.held().clone(),
         };
         self.instructions.run(&instruction, running);
         // Bundles that run are told when a stream breaks. This one may have missed it while it was set up.
@@ -293,6 +293,8 @@ impl Bundles {
         let services = LinkServices {
             functions,
             outbox: ports.clone(),
+            flush_bytes: self.options.flush_bytes,
+            sends_early: self.options.flush_every.is_some(),
         };
         let plan = link(spec.clone(), &self.registry, &services)?;
         let facts = Arc::new(PlanFacts::new(spec, plan.metrics(), &self.short_ids));

@@ -12,7 +12,7 @@ use super::inbox::{Expectant, Inbox, InboxBudget};
 use super::jobs::BundleRequest;
 use super::response::PlanFacts;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Activity, PlanMetrics};
+use crate::exec::{Activity, HeldOutput, PlanMetrics};
 
 /// How many ended bundles are remembered. Whatever comes for an older one is treated as for an unknown one.
 const REMEMBERED: usize = 1000;
@@ -27,6 +27,7 @@ pub(crate) struct Running {
     pub(crate) metrics: Arc<PlanMetrics>,
     pub(crate) activity: Activity,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) held: Arc<HeldOutput>,
 }
 
 /// What is known of a bundle.

@@ -4,12 +4,14 @@
 
 mod bundles;
 mod context;
+mod flusher;
 mod inbox;
 mod instructions;
 mod jobs;
+mod log;
 mod memory;
 mod metrics;
-mod options;
+pub(crate) mod options;
 mod outbox;
 pub mod pool;
 mod response;
@@ -19,5 +21,5 @@ mod spill;
 mod wire;
 pub mod worker;
 
-pub use context::install_logging;
+pub use log::install_logging;
 pub use worker::{Budgets, Options};

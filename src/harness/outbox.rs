@@ -110,6 +110,17 @@ impl Outbox for BundlePorts {
         self.bundle().closed.push((sink, data));
         Ok(())
     }
+
+    fn offer(&self, sink: usize, data: &mut Vec<u8>) {
+        let (id, client) = &self.sinks[sink];
+        if client.has_room() {
+            let instruction = self.bundle().instruction.clone();
+            let mut message = ElementsMessage::default();
+            message.put(&instruction, id, std::mem::take(data).into(), false);
+            // If the stream is gone, the bundle learns it when it sends the rest.
+            let _ = client.send_now(message.into_rope());
+        }
+    }
 }
 
 impl StatePort for BundlePorts {

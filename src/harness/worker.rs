@@ -7,16 +7,19 @@ use tokio::sync::watch;
 
 use super::bundles::{Bundles, Plans};
 use super::context::{self, LogContext};
+use super::flusher;
 use super::inbox::InboxBudget;
 use super::instructions::Instructions;
 use super::jobs::Jobs;
+use super::log::process_level;
+use super::log::queue::LogQueue;
 use super::metrics::ShortIds;
-use super::options::WorkerOptions;
+use super::options::{LogLevels, WorkerOptions};
 use super::rim::Rim;
 use super::sampler::Sampler;
 use super::wire::control::Control;
 use super::wire::data::DataClients;
-use super::wire::logging::{self, LogQueue};
+use super::wire::logging;
 use super::wire::state::StateClients;
 use super::wire::{Peer, provision};
 use crate::error::{Context, Error, Result};
@@ -187,6 +190,8 @@ struct Worker {
     log: Arc<LogQueue>,
     logging: Option<tokio::task::JoinHandle<()>>,
     moving: tokio::task::JoinHandle<()>,
+    /// Sends on what slow bundles hold back.
+    flowing: Option<tokio::task::JoinHandle<()>>,
     _sampler: Sampler,
 }
 
@@ -194,12 +199,14 @@ impl Worker {
     async fn connect(options: Options, registry: Arc<Registry>, rim: Rim) -> Result<Self> {
         registry.check()?;
         let peer = Peer::new(&options.id)?;
-        let log = Arc::new(LogQueue::default());
         let mut info = match &options.provision_endpoint {
             Some(endpoint) => provision::fetch(&peer, endpoint, PROVISION_TIMEOUT).await?,
             None => Default::default(),
         };
         let (worker_options, doubts) = WorkerOptions::of(info.pipeline_options.take());
+        let levels = worker_options.log_levels.clone();
+        let levels = levels.unwrap_or_else(|| LogLevels::all(process_level()));
+        let log = Arc::new(LogQueue::new(levels));
         let named = |descriptor: Option<beam_proto::pipeline::ApiServiceDescriptor>,
                      option: Option<String>| {
             descriptor
@@ -264,6 +271,10 @@ impl Worker {
             }
         });
         let moving = tokio::spawn(jobs.keep_moving());
+        let flowing = bundles
+            .options
+            .flush_every
+            .map(|every| tokio::spawn(flusher::keep_flowing(bundles.instructions.clone(), every)));
         let sampler = Sampler::start(bundles.clone())
             .map_err(|e| Error::config("the sampling thread cannot be started").because(e))?;
         Ok(Worker {
@@ -272,6 +283,7 @@ impl Worker {
             log,
             logging,
             moving,
+            flowing,
             _sampler: sampler,
         })
     }
@@ -292,6 +304,9 @@ impl Worker {
                 .close("the control stream broke"),
         }
         self.moving.abort();
+        if let Some(flowing) = self.flowing {
+            flowing.abort();
+        }
         let torn_down = self.bundles.close();
         self.bundles.answers.finish();
         self.bundles.data.finish();

@@ -2,7 +2,7 @@
 
 mod levels;
 mod reader;
-mod values;
+pub(crate) mod values;
 
 use std::time::Duration;
 

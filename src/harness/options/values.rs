@@ -1,7 +1,7 @@
 //! The JSON forms of pipeline options.
 
 use prost_types::value::Kind;
-use prost_types::{Struct, Value as ProtoValue};
+use prost_types::{ListValue, Struct, Value as ProtoValue};
 use serde_json::Value;
 
 use crate::dofn::OptionValues;
@@ -57,6 +57,30 @@ fn json_number(number: f64) -> Value {
     }
 }
 
+/// The other way round, for runners.
+pub(crate) fn to_struct(fields: serde_json::Map<String, Value>) -> Struct {
+    let fields = fields.into_iter();
+    Struct {
+        fields: fields
+            .map(|(name, value)| (name, to_proto(value)))
+            .collect(),
+    }
+}
+
+fn to_proto(value: Value) -> ProtoValue {
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(flag) => Kind::BoolValue(flag),
+        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => Kind::StringValue(text),
+        Value::Array(values) => Kind::ListValue(ListValue {
+            values: values.into_iter().map(to_proto).collect(),
+        }),
+        Value::Object(fields) => Kind::StructValue(to_struct(fields)),
+    };
+    ProtoValue { kind: Some(kind) }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use serde_json::json;
@@ -65,33 +89,10 @@ pub(crate) mod tests {
 
     /// The options that a runner makes of JSON.
     pub(crate) fn from_json(value: Value) -> OptionValues {
-        option_values(to_struct(value))
-    }
-
-    fn to_struct(value: Value) -> Struct {
         let Value::Object(fields) = value else {
-            return Struct::default();
+            panic!("options are an object");
         };
-        let fields = fields.into_iter();
-        Struct {
-            fields: fields
-                .map(|(name, value)| (name, to_proto(value)))
-                .collect(),
-        }
-    }
-
-    fn to_proto(value: Value) -> ProtoValue {
-        let kind = match value {
-            Value::Null => Kind::NullValue(0),
-            Value::Bool(flag) => Kind::BoolValue(flag),
-            Value::Number(number) => Kind::NumberValue(number.as_f64().expect("a float")),
-            Value::String(text) => Kind::StringValue(text),
-            Value::Array(values) => Kind::ListValue(prost_types::ListValue {
-                values: values.into_iter().map(to_proto).collect(),
-            }),
-            value @ Value::Object(_) => Kind::StructValue(to_struct(value)),
-        };
-        ProtoValue { kind: Some(kind) }
+        option_values(to_struct(fields))
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub struct Settings {
     pub(super) worker_id: String,
     pub(super) short_ids: bool,
     pub(super) provisions: bool,
+    pub(super) options: serde_json::Map<String, serde_json::Value>,
     pub(super) budgets: Budgets,
     pub(super) time_limit: Duration,
     pub(super) data_services: usize,
@@ -28,6 +29,7 @@ impl Settings {
             worker_id: "worker-1".into(),
             short_ids: false,
             provisions: false,
+            options: serde_json::Map::new(),
             budgets: Budgets::default(),
             time_limit: Duration::from_secs(20),
             data_services: 1,
@@ -57,6 +59,13 @@ impl Settings {
     pub fn provisions(mut self) -> Self {
         self.provisions = true;
         self
+    }
+
+    /// Gives the pipeline an option. Implies [`Settings::provisions`].
+    pub fn option(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        let name = format!("beam:option:{name}:v1");
+        self.options.insert(name, value.into());
+        self.provisions()
     }
 
     /// What the worker may keep in memory.
