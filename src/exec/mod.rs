@@ -22,5 +22,5 @@ pub use link::{LinkServices, Outbox, link};
 pub(crate) use plan::from_panic;
 pub use plan::{Inbound, Plan, PlanMetrics};
 pub use registry::Registry;
-pub use source::SourceProgress;
+pub use source::{SourceProgress, Work};
 pub use split::{ChannelSplit, DesiredSplit};

@@ -14,6 +14,7 @@ mod metrics;
 pub(crate) mod options;
 mod outbox;
 pub mod pool;
+mod process_metrics;
 mod response;
 mod rim;
 mod sampler;

@@ -1,23 +1,27 @@
 //! Metrics of a job.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use beam_proto::job::MetricResults;
-use beam_proto::pipeline::MonitoringInfo;
+use beam_proto::pipeline::{BoundedTrie, HistogramValue, MonitoringInfo};
 use beam_proto::urns::monitoring_info_labels as labels;
 use beam_proto::urns::monitoring_infos::{
-    USER_DISTRIBUTION_INT64, USER_LATEST_INT64, USER_SUM_INT64,
+    USER_BOUNDED_TRIE, USER_DISTRIBUTION_INT64, USER_HISTOGRAM, USER_LATEST_INT64, USER_SET_STRING,
+    USER_SUM_INT64,
 };
 
-use crate::dofn::{MetricId, Spread};
-use crate::element::{Input, Timestamp};
+use prost::Message;
+
+use crate::dofn::{BoundedTrieData, HistogramData, MetricId, Spread};
+use crate::element::{Element, Input, Nesting, Timestamp};
 use crate::error::{Context, Result};
+use crate::model::metrics::{histogram_from_proto, trie_from_proto};
 
 /// Full names of transforms by id.
 pub(super) type Names = HashMap<String, String>;
 
 /// The value of a user metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum MetricValue {
     /// A sum.
     Counter(i64),
@@ -25,6 +29,12 @@ pub enum MetricValue {
     Distribution(Spread),
     /// The latest value, and when it was set.
     Gauge(Timestamp, i64),
+    /// A set of strings.
+    StringSet(BTreeSet<String>),
+    /// A set of paths.
+    BoundedTrie(BoundedTrieData),
+    /// Counts by bucket.
+    Histogram(HistogramData),
 }
 
 /// The metrics that functions kept during a job.
@@ -45,9 +55,11 @@ impl JobMetrics {
                     continue;
                 };
                 // A transform may have several infos, one for each bundle or stage.
-                all.entry(id)
-                    .and_modify(|sum| *sum = merged(*sum, value))
-                    .or_insert(value);
+                let sum = match all.remove(&id) {
+                    Some(before) => merged(before, value),
+                    None => value,
+                };
+                all.insert(id, sum);
             }
             metrics.0.extend(all);
         }
@@ -55,8 +67,8 @@ impl JobMetrics {
     }
 
     /// All metrics.
-    pub fn iter(&self) -> impl Iterator<Item = (&MetricId, MetricValue)> {
-        self.0.iter().map(|(id, value)| (id, *value))
+    pub fn iter(&self) -> impl Iterator<Item = (&MetricId, &MetricValue)> {
+        self.0.iter()
     }
 
     /// The metrics of the transform with this full name.
@@ -64,7 +76,10 @@ impl JobMetrics {
     pub fn of_transform(&self, name: &str) -> Self {
         let all = self.0.iter();
         let kept = all.filter(|(id, _)| id.transform == name);
-        JobMetrics(kept.map(|(id, value)| (id.clone(), *value)).collect())
+        JobMetrics(
+            kept.map(|(id, value)| (id.clone(), value.clone()))
+                .collect(),
+        )
     }
 
     /// A counter, summed over all transforms that have it.
@@ -91,10 +106,34 @@ impl JobMetrics {
         }
     }
 
+    /// The strings of a set over all transforms that have it.
+    pub fn string_set(&self, namespace: &str, name: &str) -> Option<BTreeSet<String>> {
+        match self.total(namespace, name)? {
+            MetricValue::StringSet(strings) => Some(strings),
+            _ => None,
+        }
+    }
+
+    /// The paths of a trie over all transforms that have it.
+    pub fn bounded_trie(&self, namespace: &str, name: &str) -> Option<BoundedTrieData> {
+        match self.total(namespace, name)? {
+            MetricValue::BoundedTrie(paths) => Some(paths),
+            _ => None,
+        }
+    }
+
+    /// A histogram over all transforms that have it.
+    pub fn histogram(&self, namespace: &str, name: &str) -> Option<HistogramData> {
+        match self.total(namespace, name)? {
+            MetricValue::Histogram(data) => Some(data),
+            _ => None,
+        }
+    }
+
     fn total(&self, namespace: &str, name: &str) -> Option<MetricValue> {
         let all = self.0.iter();
         let named = all.filter(|(id, _)| id.namespace == namespace && id.name == name);
-        named.map(|(_, value)| *value).reduce(merged)
+        named.map(|(_, value)| value.clone()).reduce(merged)
     }
 }
 
@@ -124,9 +163,23 @@ fn value(info: &MonitoringInfo) -> Result<Option<MetricValue>> {
     } else if info.urn == USER_LATEST_INT64.urn {
         let at = Timestamp::from_millis(number()?);
         Some(MetricValue::Gauge(at, number()?))
+    } else if info.urn == USER_SET_STRING.urn {
+        Some(MetricValue::StringSet(strings(&mut input)?))
+    } else if info.urn == USER_BOUNDED_TRIE.urn {
+        let proto = BoundedTrie::decode(info.payload.clone())?;
+        Some(MetricValue::BoundedTrie(trie_from_proto(proto)))
+    } else if info.urn == USER_HISTOGRAM.urn {
+        let proto = HistogramValue::decode(info.payload.clone())?;
+        Some(MetricValue::Histogram(histogram_from_proto(proto)?))
     } else {
         None
     })
+}
+
+/// Strings with their number before them.
+fn strings(input: &mut Input<'_>) -> Result<BTreeSet<String>> {
+    let all: Vec<String> = Element::decode(input, Nesting::Nested)?;
+    Ok(all.into_iter().collect())
 }
 
 fn merged(a: MetricValue, b: MetricValue) -> MetricValue {
@@ -140,7 +193,19 @@ fn merged(a: MetricValue, b: MetricValue) -> MetricValue {
         (MetricValue::Gauge(at, value), MetricValue::Gauge(later, _)) if at > later => {
             MetricValue::Gauge(at, value)
         }
-        // The later gauge. Metrics of different kinds cannot have one name.
+        (MetricValue::StringSet(mut a), MetricValue::StringSet(b)) => {
+            a.extend(b);
+            MetricValue::StringSet(a)
+        }
+        (MetricValue::BoundedTrie(mut a), MetricValue::BoundedTrie(b)) => {
+            a.merge(b);
+            MetricValue::BoundedTrie(a)
+        }
+        (MetricValue::Histogram(mut a), MetricValue::Histogram(b)) => {
+            let merges = a.merge(&b);
+            MetricValue::Histogram(if merges { a } else { b })
+        }
+        // The later gauge, or the later of two histograms whose buckets differ. Metrics of different kinds cannot have one name.
         (_, b) => b,
     }
 }
@@ -236,6 +301,40 @@ mod tests {
             Vec::new(),
         );
         assert_eq!(metrics.gauge("ns", "m"), Some(42));
+    }
+
+    #[test]
+    fn sets_tries_and_histograms_are_merged() {
+        let urn = USER_SET_STRING.urn;
+        let metrics = read(
+            vec![
+                info(urn, "a", b"\0\0\0\x02\x01x\x01y"),
+                info(urn, "b", b"\0\0\0\x01\x01z"),
+                info(urn, "b", b"\0\0\0\x01\x01x"),
+            ],
+            Vec::new(),
+        );
+        let strings = metrics.string_set("ns", "m").expect("a set");
+        assert_eq!(strings.into_iter().collect::<Vec<_>>(), ["x", "y", "z"]);
+        let urn = USER_BOUNDED_TRIE.urn;
+        let metrics = read(
+            vec![
+                info(urn, "a", b"\x08\x64\x1a\x01a\x1a\x01b"),
+                info(urn, "b", b"\x08\x64\x1a\x01c"),
+            ],
+            Vec::new(),
+        );
+        let paths = metrics.bounded_trie("ns", "m").expect("a trie").paths();
+        let paths: Vec<_> = paths.iter().map(|path| path.segments.join("/")).collect();
+        assert_eq!(paths, ["a/b", "c"]);
+        let urn = USER_HISTOGRAM.urn;
+        let payload = b"\x08\x03\x12\x06\x12\x04\x08\x02\x10\x00\x1a\x02\x01\x02";
+        let metrics = read(
+            vec![info(urn, "a", payload), info(urn, "b", payload)],
+            Vec::new(),
+        );
+        let data = metrics.histogram("ns", "m").expect("a histogram");
+        assert_eq!((data.count, &*data.counts), (6, &[2, 4][..]));
     }
 
     #[test]

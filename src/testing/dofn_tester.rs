@@ -1,15 +1,16 @@
 //! Runs bundles of a function by hand.
 
 use std::any::type_name;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::Bench;
 use crate::dofn::{
-    BundleCx, Clock, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet, Named, Ports,
-    Scope, Services, SideReader, Spread, StateKind, TimeDomain, View, Wiring,
+    BoundedTrieData, BundleCx, Clock, Cx, Describe, DoFn, FunctionPayload, HistogramData,
+    MetricCell, MetricSet, Named, Ports, Scope, Services, SideReader, Spread, StateKind,
+    TimeDomain, View, Wiring,
 };
 use crate::element::{
     Coder, Element, Header, Nesting, Pane, Timestamp, WindowBytes, WindowCoding, encoded,
@@ -158,6 +159,30 @@ impl<F: DoFn> DoFnTester<F> {
     pub fn gauge(&self, name: &str) -> Option<i64> {
         match self.metric(name)? {
             MetricCell::Gauge(cell) => cell.get().map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// The strings of a set in the last bundle; `None` if there is no such set.
+    pub fn string_set(&self, name: &str) -> Option<BTreeSet<String>> {
+        match self.metric(name)? {
+            MetricCell::StringSet(cell) => Some(cell.with(BTreeSet::clone)),
+            _ => None,
+        }
+    }
+
+    /// The paths of a trie in the last bundle; `None` if there is no such trie.
+    pub fn bounded_trie(&self, name: &str) -> Option<BoundedTrieData> {
+        match self.metric(name)? {
+            MetricCell::BoundedTrie(cell) => Some(cell.get()),
+            _ => None,
+        }
+    }
+
+    /// A histogram in the last bundle; `None` if it is empty or there is no such histogram.
+    pub fn histogram(&self, name: &str) -> Option<HistogramData> {
+        match self.metric(name)? {
+            MetricCell::Histogram(cell) => cell.get(),
             _ => None,
         }
     }

@@ -67,6 +67,7 @@ impl DoFn for Talk {
                 tracing::error!(error, "it failed");
             }
             "log" => log::warn!("by log"),
+            "fail" => return Err(Error::user("it is not to be").because(Outer(fmt::Error))),
             _ => {
                 let name = std::thread::current().name().unwrap().to_owned();
                 tracing::info!("on {name}");
@@ -236,6 +237,27 @@ fn a_panic_is_critical_and_its_place_is_told() {
     assert_eq!(entry.instruction_id, outcome.id);
     let place = &entry.log_location;
     assert!(place.starts_with("tests/rim/support.rs:"), "{place}");
+    runner.close();
+}
+
+#[test]
+fn a_failed_bundle_is_logged_with_the_causes_of_its_error() {
+    let (stage, functions) = talking();
+    // Whatever the level.
+    let runner = FakeRunner::of(functions)
+        .option("default_sdk_harness_log_level", "OFF")
+        .start();
+    let input = in_global_window(["fail".to_owned()]);
+    let outcome = runner.bundle(&stage).input("source", input).run();
+    outcome.expect_error();
+    let entry = runner.expect_log(|entry| entry.message.starts_with("bundle failed"));
+    assert_eq!(entry.severity(), Severity::Error);
+    assert_eq!(entry.transform_id, "talk");
+    let cause = fmt::Error.to_string();
+    assert_eq!(
+        entry.trace,
+        format!("it is not to be\ncaused by: it cannot be written\ncaused by: {cause}")
+    );
     runner.close();
 }
 

@@ -25,6 +25,9 @@ const MAX_TRACE: usize = 64 << 10;
 /// Entries in one list.
 const MAX_LIST: usize = 1000;
 
+/// Bytes in one list, unless a single entry has more: many servers refuse messages of more than 4 MB.
+const MAX_LIST_BYTES: usize = 2 << 20;
+
 /// Severities are numbered from 0, unspecified, to 7, critical.
 const SEVERITIES: usize = 8;
 
@@ -111,7 +114,7 @@ impl LogQueue {
         loop {
             {
                 let mut state = self.state();
-                let log_entries = state.take(MAX_LIST);
+                let log_entries = state.take(MAX_LIST, MAX_LIST_BYTES);
                 if !log_entries.is_empty() {
                     return Some(log_entry::List { log_entries });
                 }
@@ -125,7 +128,7 @@ impl LogQueue {
 
     /// Everything that waits.
     pub(crate) fn take_all(&self) -> Vec<LogEntry> {
-        self.state().take(usize::MAX)
+        self.state().take(usize::MAX, usize::MAX)
     }
 }
 
@@ -157,8 +160,8 @@ impl State {
         Some(waiting.entry)
     }
 
-    /// Up to `most` entries, led by a note if some were dropped.
-    fn take(&mut self, most: usize) -> Vec<LogEntry> {
+    /// Up to `most` entries, of which all but the last have less than `bytes`, led by a note if some were dropped.
+    fn take(&mut self, most: usize, bytes: usize) -> Vec<LogEntry> {
         let mut taken = Vec::new();
         if self.dropped > 0 {
             let dropped = std::mem::take(&mut self.dropped);
@@ -171,7 +174,13 @@ impl State {
                 ..LogEntry::default()
             });
         }
-        taken.extend(std::iter::from_fn(|| self.pop()).take(most));
+        let before = self.bytes;
+        while taken.len() < most
+            && before - self.bytes < bytes
+            && let Some(entry) = self.pop()
+        {
+            taken.push(entry);
+        }
         taken
     }
 }
@@ -251,5 +260,15 @@ mod tests {
             sizes.push(list.log_entries.len());
         }
         assert_eq!(sizes, [MAX_LIST, 1]);
+    }
+
+    #[test]
+    fn lists_of_long_entries_are_short() {
+        let queue = LogQueue::default();
+        let text = "x".repeat(MAX_MESSAGE);
+        (0..5).for_each(|_| queue.push(entry(severity::Enum::Info, &text)));
+        let taken = queue.state().take(MAX_LIST, MAX_LIST_BYTES);
+        assert_eq!(taken.len(), 2);
+        assert_eq!(queue.take_all().len(), 3);
     }
 }
