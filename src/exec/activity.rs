@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What a transform is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Setting up, or starting the bundle.
     Start,
@@ -81,8 +81,7 @@ pub struct PhaseTimes {
 impl PhaseTimes {
     /// Adds to a phase.
     pub fn add(&self, phase: Phase, millis: u64) {
-        let cell = &self.millis[phase as usize];
-        cell.store(cell.load(Relaxed) + millis, Relaxed);
+        self.millis[phase as usize].fetch_add(millis, Relaxed);
     }
 
     /// Milliseconds in `phase` so far in this bundle.

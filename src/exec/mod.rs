@@ -11,14 +11,16 @@ mod link;
 mod nodes;
 mod plan;
 mod registry;
+mod samples;
 mod side;
 mod source;
 mod split;
 
 pub use activity::{Activity, Here, Phase, PhaseTimes};
-pub use link::{LinkServices, Outbox, link};
+pub use link::{LinkServices, Outbox, link, link_watched};
 pub(crate) use plan::from_panic;
 pub use plan::{Inbound, Plan, PlanMetrics};
 pub use registry::Registry;
+pub use samples::{Failure, Sample, Samples, Tasting};
 pub use source::SourceProgress;
 pub use split::{ChannelSplit, DesiredSplit};

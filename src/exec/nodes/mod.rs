@@ -6,6 +6,7 @@ mod keyed;
 mod keys;
 mod pardo;
 mod sink;
+mod taste;
 mod window;
 
 pub(crate) use combine::{CombinePlace, build as build_combine};
@@ -14,6 +15,7 @@ pub(crate) use keyed::{keyed_form, link_keyed};
 pub(crate) use keys::{Decode, Encode, KeyJoin, KeySplit};
 pub(crate) use pardo::{ParDo, ParDoPlace};
 pub(crate) use sink::{Sink, SinkSpec};
+pub(crate) use taste::TasteSpec;
 pub(crate) use window::{Assign, MapWindows, MergeWindows};
 
 /// Counts one element of a collection whose sizes nobody samples here.

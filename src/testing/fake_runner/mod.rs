@@ -14,6 +14,7 @@ mod services;
 mod settings;
 mod stage;
 mod state;
+mod status;
 mod transcript;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -113,6 +114,8 @@ impl FakeRunner {
             short_ids,
             provisions,
             budgets,
+            watch,
+            sampling,
             time_limit,
             data_services,
             starts_worker,
@@ -140,6 +143,8 @@ impl FakeRunner {
         if starts_worker {
             let options = Options {
                 budgets,
+                watch,
+                sampling,
                 ..runner.options()
             };
             runner.start_worker(options, Arc::new(registry), stopped);
@@ -188,6 +193,7 @@ impl FakeRunner {
             provision_endpoint: address(&self.servers.provision, self.provisions),
             control_endpoint: address(&self.servers.control, !self.provisions),
             logging_endpoint: address(&self.servers.logging, !self.provisions),
+            status_endpoint: address(&self.servers.status, !self.provisions),
             ..Options::default()
         }
     }

@@ -1,0 +1,58 @@
+//! Sampled elements, as the runner asks for them.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use beam_proto::fnexec::sample_data_response::ElementList;
+use beam_proto::fnexec::sampled_element::Exception;
+use beam_proto::fnexec::{SampleDataRequest, SampleDataResponse, SampledElement};
+
+use crate::exec::{Sample, Samples};
+
+/// Which elements a worker keeps for people who look into a running pipeline. What is kept is the users' data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sampling {
+    /// None, at no cost.
+    #[default]
+    Off,
+    /// Those that could not be processed. Each element is encoded before a function gets it.
+    Failures,
+    /// Those, and some others of each collection.
+    All,
+}
+
+impl Sampling {
+    /// Where samples go.
+    pub(crate) fn samples(self) -> Option<Arc<Samples>> {
+        match self {
+            Sampling::Off => None,
+            Sampling::Failures => Some(Samples::new(false)),
+            Sampling::All => Some(Samples::new(true)),
+        }
+    }
+}
+
+/// Hands out the samples that a runner asks for; each is handed out once.
+pub(crate) fn answer(samples: Option<&Samples>, wanted: &SampleDataRequest) -> SampleDataResponse {
+    let taken = samples.map(|samples| samples.take(&wanted.pcollection_ids));
+    let lists = taken.into_iter().flatten().map(|(collection, samples)| {
+        let elements = samples.into_iter().map(element).collect();
+        (collection, ElementList { elements })
+    });
+    SampleDataResponse {
+        element_samples: lists.collect(),
+    }
+}
+
+fn element(sample: Sample) -> SampledElement {
+    let since = Duration::from_millis(u64::try_from(sample.millis).unwrap_or(0));
+    SampledElement {
+        element: sample.element,
+        sample_timestamp: Some((SystemTime::UNIX_EPOCH + since).into()),
+        exception: sample.failure.map(|failure| Exception {
+            instruction_id: failure.instruction,
+            transform_id: failure.transform,
+            error: failure.error,
+        }),
+    }
+}
