@@ -1,0 +1,171 @@
+//! Bundles that stay in one place.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use beam_proto::fnexec::log_entry::severity;
+use ferrobeam::harness::{Options, STUCK, Watch, install_logging, worker};
+use ferrobeam::testing::{FakeRunner, in_global_window};
+
+use crate::child;
+use crate::support::{At, Do, Gate, doing, registry};
+
+/// Watches so closely that tests need not wait.
+fn closely() -> Watch {
+    let mut watch = Watch::default();
+    watch.period = Duration::from_millis(10);
+    watch.lull = Duration::from_millis(50);
+    watch
+}
+
+#[test]
+fn a_bundle_that_stays_in_one_element_is_warned_of() {
+    let runner = FakeRunner::of(registry()).watch(closely()).start();
+    let stage = doing("slow element", Do::wait(At::Element(1), "slow element"));
+    let bundle = runner.bundle(&stage).start();
+    bundle.send("source", in_global_window([1i64]).concat());
+    let is_lull = |message: &str| message.starts_with("Operation ongoing in bundle");
+    let entry = runner.expect_log(|entry| is_lull(&entry.message));
+    assert_eq!(entry.severity(), severity::Enum::Warn);
+    assert_eq!(entry.instruction_id, bundle.id());
+    assert_eq!(entry.transform_id, "do");
+    let expected = format!(
+        "Operation ongoing in bundle {} for PTransform{{name=do, state=process-msecs}} for at least 00m00s without \
+         outputting or completing.\nOn bundle-",
+        bundle.id()
+    );
+    assert!(entry.message.starts_with(&expected), "{}", entry.message);
+    // It is warned of again, and not again and again: after twice the time each.
+    runner.expect_log_after(runner.logs().len(), |entry| is_lull(&entry.message));
+    Gate::named("slow element").open();
+    bundle.end_all();
+    bundle.wait().assert_ok();
+    runner.close();
+}
+
+#[test]
+fn a_function_that_is_slow_to_set_up_is_warned_of() {
+    let runner = FakeRunner::of(registry()).watch(closely()).start();
+    let stage = doing("slow setup", Do::wait(At::Setup, "slow setup"));
+    let bundle = runner.bundle(&stage).start();
+    let entry = runner.expect_log(|entry| entry.message.contains("state=setup"));
+    assert!(
+        entry
+            .message
+            .starts_with(&format!("Operation ongoing in bundle {}", bundle.id())),
+        "{}",
+        entry.message
+    );
+    assert_eq!(entry.transform_id, "do");
+    let page = runner.status_page();
+    assert!(
+        page.contains("for PTransform{name=do, state=setup}"),
+        "{page}"
+    );
+    Gate::named("slow setup").open();
+    bundle.end_all();
+    bundle.wait().assert_ok();
+    runner.close();
+}
+
+/// How long the page says that a bundle has waited for input.
+fn seconds_without_input(page: &str) -> f64 {
+    let rest = page.split_once("waits for input, ").map(|(_, rest)| rest);
+    let number = rest.and_then(|rest| rest.split(' ').next());
+    number.map_or(0.0, |number| number.parse().unwrap())
+}
+
+#[test]
+fn a_bundle_that_waits_for_input_is_not_stuck() {
+    let mut watch = closely();
+    watch.timeout = Some(Duration::from_millis(60));
+    let runner = FakeRunner::of(registry()).watch(watch).start();
+    let hungry = runner
+        .bundle(&doing("hungry", Do::wait(At::Element(9), "never")))
+        .start();
+    hungry.send("source", in_global_window([1i64]).concat());
+    // Longer than anything else may take, in one place.
+    let start = Instant::now();
+    while seconds_without_input(&runner.status_page()) < 0.12 {
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+    assert_eq!(
+        runner
+            .logs()
+            .iter()
+            .filter(|e| e.message.contains("ongoing"))
+            .count(),
+        0
+    );
+    hungry.end_all();
+    hungry.wait().assert_ok();
+    runner.close();
+}
+
+/// A worker whose function never ends: the log says so, the status page still comes, and the time limit ends the process.
+#[test]
+fn a_bundle_that_is_stuck_for_ever_ends_its_process() {
+    const NAME: &str = "stuck::a_bundle_that_is_stuck_for_ever_ends_its_process";
+    const ENDPOINTS: [&str; 3] = ["STUCK_CONTROL", "STUCK_LOGGING", "STUCK_STATUS"];
+    if child::is_for(NAME) {
+        install_logging();
+        let [control, logging, status] = ENDPOINTS.map(|name| std::env::var(name).ok());
+        let mut watch = closely();
+        watch.lull = Duration::from_millis(200);
+        watch.timeout = Some(Duration::from_secs(3));
+        let options = Options {
+            id: "worker-1".into(),
+            control_endpoint: control,
+            logging_endpoint: logging,
+            status_endpoint: status,
+            watch,
+            ..Options::default()
+        };
+        worker::run(options, Arc::new(registry())).unwrap();
+        return;
+    }
+    let runner = FakeRunner::of(registry()).without_worker().start();
+    let options = runner.options();
+    let endpoints = [
+        options.control_endpoint,
+        options.logging_endpoint,
+        options.status_endpoint,
+    ];
+    let endpoints = endpoints.map(Option::unwrap);
+    let variables = [0, 1, 2].map(|n| (ENDPOINTS[n], &endpoints[n][..]));
+    let child = child::spawn(NAME, &variables);
+    let stage = doing("for ever", Do::wait(At::Element(1), "never opened"));
+    let bundle = runner.bundle(&stage).start();
+    bundle.send("source", in_global_window([1i64]).concat());
+    let id = bundle.id().to_owned();
+
+    let lull = runner.expect_log(|entry| entry.message.starts_with("Operation ongoing"));
+    assert_eq!((&lull.instruction_id, &lull.transform_id[..]), (&id, "do"));
+    let page = runner.status_page();
+    let line = format!(
+        "instruction {id:?} transform \"do\" for PTransform{{name=do, state=process-msecs}}, "
+    );
+    assert!(page.contains(&line), "{page}");
+    let farewell =
+        runner.expect_log(|entry| entry.message.contains("exceeded the specified timeout"));
+    assert_eq!(farewell.severity(), severity::Enum::Error);
+    assert_eq!(
+        (&farewell.instruction_id, &farewell.transform_id[..]),
+        (&id, "do")
+    );
+    for wanted in [
+        "0.05 minutes",
+        "exit code 75",
+        "element_processing_timeout_minutes",
+    ] {
+        assert!(farewell.message.contains(wanted), "{}", farewell.message);
+    }
+    let output = child.output();
+    assert_eq!(output.status.code(), Some(STUCK));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let wanted = format!(
+        "ERROR Processing of an element in bundle {id} for PTransform{{name=do, state=process-msecs}}"
+    );
+    assert!(said.contains(&wanted), "{said}");
+    drop(bundle);
+}
