@@ -9,10 +9,13 @@ use crate::exec::{Phase, PhaseTimes};
 
 const PHASES: [Phase; 3] = [Phase::Start, Phase::Process, Phase::Finish];
 
+/// Something for each phase of one node.
+type Cells = [u64; PHASES.len()];
+
 /// What a plan knows of its transforms from one bundle to the next.
 pub(crate) struct Account {
     /// By node: milliseconds that samples saw in all bundles, by phase.
-    seen: Vec<[u64; PHASES.len()]>,
+    seen: Vec<Cells>,
     /// Nodes that run functions: they share what no sample ever saw.
     functions: Vec<usize>,
     /// Time that is too short to be a millisecond.
@@ -23,7 +26,7 @@ impl Account {
     /// The account of a plan of so many nodes, of which some run functions.
     pub(crate) fn new(nodes: usize, functions: Vec<usize>) -> Self {
         Account {
-            seen: vec![Default::default(); nodes],
+            seen: vec![Cells::default(); nodes],
             functions,
             carried: Duration::ZERO,
         }
@@ -31,26 +34,30 @@ impl Account {
 
     /// Completes the times of a bundle that ran for `active`, without the time in which it waited for input.
     pub(crate) fn settle(&mut self, times: &[PhaseTimes], active: Duration) {
-        let sampled: Vec<_> = times
-            .iter()
-            .map(|times| PHASES.map(|phase| times.get(phase)))
-            .collect();
-        for (seen, sampled) in self.seen.iter_mut().zip(&sampled) {
-            for (seen, sampled) in seen.iter_mut().zip(sampled) {
-                *seen = seen.saturating_add(*sampled);
+        let mut sampled = 0;
+        for (seen, times) in self.seen.iter_mut().zip(times) {
+            for (seen, phase) in seen.iter_mut().zip(PHASES) {
+                let millis = times.get(phase);
+                *seen = seen.saturating_add(millis);
+                sampled += millis;
             }
         }
-        let total = |cells: &[[u64; 3]]| cells.iter().flatten().sum::<u64>();
         let owed = self.carried + active;
-        let missing = owed.saturating_sub(Duration::from_millis(total(&sampled)));
+        let missing = owed.saturating_sub(Duration::from_millis(sampled));
         let millis = u64::try_from(missing.as_millis()).unwrap_or(u64::MAX);
-        self.carried = missing - Duration::from_millis(millis);
-        if total(&sampled) > 0 {
-            spread(millis, &sampled, times);
-        } else if total(&self.seen) > 0 {
+        self.carried = missing.saturating_sub(Duration::from_millis(millis));
+        if millis == 0 {
+            return;
+        }
+        if sampled > 0 {
+            let own = times
+                .iter()
+                .map(|times| PHASES.map(|phase| times.get(phase)));
+            spread(millis, &own.collect::<Vec<_>>(), times);
+        } else if self.seen.iter().flatten().any(|seen| *seen > 0) {
             spread(millis, &self.seen, times);
         } else {
-            let mut even = vec![[0; 3]; times.len()];
+            let mut even = vec![Cells::default(); times.len()];
             for node in &self.functions {
                 even[*node][Phase::Process as usize] = 1;
             }
@@ -60,7 +67,7 @@ impl Account {
 }
 
 /// Adds `millis` to the cells of `times`, in proportion to their weights. The parts add up to the whole.
-fn spread(millis: u64, weights: &[[u64; 3]], times: &[PhaseTimes]) {
+fn spread(millis: u64, weights: &[Cells], times: &[PhaseTimes]) {
     let all: u128 = weights.iter().flatten().map(|w| u128::from(*w)).sum();
     if all == 0 {
         return;
@@ -83,7 +90,7 @@ fn spread(millis: u64, weights: &[[u64; 3]], times: &[PhaseTimes]) {
 mod tests {
     use super::*;
 
-    fn cells(sampled: &[[u64; 3]]) -> Vec<PhaseTimes> {
+    fn cells(sampled: &[Cells]) -> Vec<PhaseTimes> {
         let cells = sampled.iter().map(|millis| {
             let times = PhaseTimes::default();
             for (phase, millis) in PHASES.into_iter().zip(millis) {
@@ -94,7 +101,7 @@ mod tests {
         cells.collect()
     }
 
-    fn settled(account: &mut Account, sampled: &[[u64; 3]], micros: u64) -> Vec<[u64; 3]> {
+    fn settled(account: &mut Account, sampled: &[Cells], micros: u64) -> Vec<Cells> {
         let times = cells(sampled);
         account.settle(&times, Duration::from_micros(micros));
         let read = times.iter().map(|t| PHASES.map(|phase| t.get(phase)));

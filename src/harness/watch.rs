@@ -4,7 +4,6 @@ use std::time::Duration;
 
 /// How closely a worker watches its bundles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Watch {
     /// Time between two looks at where bundles are. Execution times of transforms are samples of this length.
     pub period: Duration,

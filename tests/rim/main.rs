@@ -18,3 +18,4 @@ mod state;
 mod stuck;
 mod support;
 mod threads;
+mod times;

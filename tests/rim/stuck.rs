@@ -12,10 +12,11 @@ use crate::support::{At, Do, Gate, doing, registry};
 
 /// Watches so closely that tests need not wait.
 fn closely() -> Watch {
-    let mut watch = Watch::default();
-    watch.period = Duration::from_millis(10);
-    watch.lull = Duration::from_millis(50);
-    watch
+    Watch {
+        period: Duration::from_millis(10),
+        lull: Duration::from_millis(50),
+        timeout: None,
+    }
 }
 
 #[test]
@@ -77,8 +78,10 @@ fn seconds_without_input(page: &str) -> f64 {
 
 #[test]
 fn a_bundle_that_waits_for_input_is_not_stuck() {
-    let mut watch = closely();
-    watch.timeout = Some(Duration::from_millis(60));
+    let watch = Watch {
+        timeout: Some(Duration::from_millis(60)),
+        ..closely()
+    };
     let runner = FakeRunner::of(registry()).watch(watch).start();
     let hungry = runner
         .bundle(&doing("hungry", Do::wait(At::Element(9), "never")))
@@ -110,9 +113,11 @@ fn a_bundle_that_is_stuck_for_ever_ends_its_process() {
     if child::is_for(NAME) {
         install_logging();
         let [control, logging, status] = ENDPOINTS.map(|name| std::env::var(name).ok());
-        let mut watch = closely();
-        watch.lull = Duration::from_millis(200);
-        watch.timeout = Some(Duration::from_secs(3));
+        let watch = Watch {
+            lull: Duration::from_millis(200),
+            timeout: Some(Duration::from_secs(3)),
+            ..closely()
+        };
         let options = Options {
             id: "worker-1".into(),
             control_endpoint: control,

@@ -109,6 +109,8 @@ pub(crate) enum Deed {
     Fail,
     /// Keeps a core busy until a gate is open.
     Spin(String),
+    /// Keeps a core busy for so many milliseconds.
+    Work(u64),
     /// Waits at a gate, and then returns an error.
     WaitAndFail(String),
     /// Panics with a text.
@@ -161,6 +163,12 @@ impl Do {
         match &self.what {
             Deed::Wait(gate) => Gate::named(gate).pass()?,
             Deed::Spin(gate) => Gate::named(gate).spin()?,
+            Deed::Work(millis) => {
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_millis(*millis) {
+                    std::hint::spin_loop();
+                }
+            }
             Deed::WaitAndFail(gate) => {
                 Gate::named(gate).pass()?;
                 return Err(Error::user("told to fail"));
