@@ -28,6 +28,10 @@ pub(crate) fn page(worker: &str, started: Instant, bundles: &Arc<Bundles>) -> St
         };
         streams.into_iter().map(named)
     });
+    let control = StreamLine {
+        name: "control".into(),
+        state: bundles.answers.state_of_stream(),
+    };
     let (descriptors, idle_plans) = bundles.pooled();
     let page = Page {
         worker: worker.into(),
@@ -43,7 +47,7 @@ pub(crate) fn page(worker: &str, started: Instant, bundles: &Arc<Bundles>) -> St
             expectant,
         },
         state_calls: bundles.state.waiting(),
-        streams: streams.collect(),
+        streams: std::iter::once(control).chain(streams).collect(),
         idle_plans,
         descriptors,
         failures: failures

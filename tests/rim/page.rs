@@ -26,7 +26,7 @@ fn the_page_tells_of_failures_plans_and_streams() {
         "worker \"worker-1\", up 00m0",
         "MiB resident",
         "bundles: 0; 0 have a thread",
-        "open, 0 B to be sent",
+        "streams:\n  control: open, 0 B to be sent\n  data 127.0.0.1:",
         "plans: 2 descriptors, 1 idle plans\n  \"good\": 1 idle\n",
         "failures: 1\n",
         &format!("ago, instruction {:?}: told to fail", failed.id),

@@ -105,40 +105,59 @@ fn a_bundle_that_waits_for_input_is_not_stuck() {
     runner.close();
 }
 
-/// A worker whose function never ends: the log says so, the status page still comes, and the time limit ends the process.
-#[test]
-fn a_bundle_that_is_stuck_for_ever_ends_its_process() {
-    const NAME: &str = "stuck::a_bundle_that_is_stuck_for_ever_ends_its_process";
-    const ENDPOINTS: [&str; 3] = ["STUCK_CONTROL", "STUCK_LOGGING", "STUCK_STATUS"];
-    if child::is_for(NAME) {
-        install_logging();
-        let [control, logging, status] = ENDPOINTS.map(|name| std::env::var(name).ok());
-        let watch = Watch {
-            lull: Duration::from_millis(200),
-            timeout: Some(Duration::from_secs(3)),
-            ..closely()
-        };
-        let options = Options {
-            id: "worker-1".into(),
-            control_endpoint: control,
-            logging_endpoint: logging,
-            status_endpoint: status,
-            watch,
-            ..Options::default()
-        };
-        worker::run(options, Arc::new(registry())).unwrap();
-        return;
-    }
-    let runner = FakeRunner::of(registry()).without_worker().start();
+/// What a worker in another process is told by its environment.
+const TOLD: [&str; 4] = [
+    "STUCK_CONTROL",
+    "STUCK_LOGGING",
+    "STUCK_STATUS",
+    "STUCK_MILLIS",
+];
+
+/// Runs a worker that ends its process, if this is the child for a test; where it is not, starts the child.
+fn worker_of(runner: &FakeRunner, test: &str, timeout: Duration) -> child::Running {
     let options = runner.options();
-    let endpoints = [
+    let told = [
         options.control_endpoint,
         options.logging_endpoint,
         options.status_endpoint,
+        Some(timeout.as_millis().to_string()),
     ];
-    let endpoints = endpoints.map(Option::unwrap);
-    let variables = [0, 1, 2].map(|n| (ENDPOINTS[n], &endpoints[n][..]));
-    let child = child::spawn(NAME, &variables);
+    let told = told.map(Option::unwrap);
+    let variables: Vec<_> = TOLD
+        .into_iter()
+        .zip(told.iter().map(String::as_str))
+        .collect();
+    child::spawn(test, &variables)
+}
+
+/// The worker of [`worker_of`].
+fn work() {
+    install_logging();
+    let [control, logging, status, millis] = TOLD.map(|name| std::env::var(name).unwrap());
+    let options = Options {
+        id: "worker-1".into(),
+        control_endpoint: Some(control),
+        logging_endpoint: Some(logging),
+        status_endpoint: Some(status),
+        watch: Watch {
+            lull: Duration::from_millis(200),
+            timeout: Some(Duration::from_millis(millis.parse().unwrap())),
+            ..closely()
+        },
+        ..Options::default()
+    };
+    worker::run(options, Arc::new(registry())).unwrap();
+}
+
+/// A function never ends: the log says so, the status page still comes, and the time limit ends the process.
+#[test]
+fn a_bundle_that_is_stuck_for_ever_ends_its_process() {
+    const NAME: &str = "stuck::a_bundle_that_is_stuck_for_ever_ends_its_process";
+    if child::is_for(NAME) {
+        return work();
+    }
+    let runner = FakeRunner::of(registry()).without_worker().start();
+    let child = worker_of(&runner, NAME, Duration::from_secs(3));
     let stage = doing("for ever", Do::wait(At::Element(1), "never opened"));
     let bundle = runner.bundle(&stage).start();
     bundle.send("source", in_global_window([1i64]).concat());
@@ -146,10 +165,9 @@ fn a_bundle_that_is_stuck_for_ever_ends_its_process() {
 
     let lull = runner.expect_log(|entry| entry.message.starts_with("Operation ongoing"));
     assert_eq!((&lull.instruction_id, &lull.transform_id[..]), (&id, "do"));
+    let place = "for PTransform{name=do, state=process-msecs}";
     let page = runner.status_page();
-    let line = format!(
-        "instruction {id:?} transform \"do\" for PTransform{{name=do, state=process-msecs}}, "
-    );
+    let line = format!("instruction {id:?} transform \"do\" {place}, ");
     assert!(page.contains(&line), "{page}");
     let farewell =
         runner.expect_log(|entry| entry.message.contains("exceeded the specified timeout"));
@@ -168,9 +186,36 @@ fn a_bundle_that_is_stuck_for_ever_ends_its_process() {
     let output = child.output();
     assert_eq!(output.status.code(), Some(STUCK));
     let said = String::from_utf8_lossy(&output.stderr);
-    let wanted = format!(
-        "ERROR Processing of an element in bundle {id} for PTransform{{name=do, state=process-msecs}}"
-    );
+    let wanted = format!("ERROR Processing of an element in bundle {id} {place}");
     assert!(said.contains(&wanted), "{said}");
+    drop(bundle);
+}
+
+#[test]
+fn a_function_whose_setup_never_ends_ends_its_process() {
+    const NAME: &str = "stuck::a_function_whose_setup_never_ends_ends_its_process";
+    if child::is_for(NAME) {
+        return work();
+    }
+    let runner = FakeRunner::of(registry()).without_worker().start();
+    let child = worker_of(&runner, NAME, Duration::from_millis(300));
+    let stage = doing("set up for ever", Do::wait(At::Setup, "never opened"));
+    let bundle = runner.bundle(&stage).start();
+    let farewell =
+        runner.expect_log(|entry| entry.message.contains("exceeded the specified timeout"));
+    let wanted = format!(
+        "Creation of the plan in bundle {} for PTransform{{name=do, state=setup}} has exceeded",
+        bundle.id()
+    );
+    assert!(
+        farewell.message.starts_with(&wanted),
+        "{}",
+        farewell.message
+    );
+    assert_eq!(
+        (&farewell.instruction_id[..], &farewell.transform_id[..]),
+        (bundle.id(), "do")
+    );
+    assert_eq!(child.output().status.code(), Some(STUCK));
     drop(bundle);
 }
