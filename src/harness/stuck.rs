@@ -1,7 +1,7 @@
 //! What is said of bundles that stay in one place, and the end of a process in which one stays for too long.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, SystemTime};
 
 use beam_proto::fnexec::LogEntry;
@@ -69,15 +69,32 @@ impl Reporter {
 
     fn end_process(&self, lull: &Lull, work: &Work) {
         let text = farewell(lull, work, self.timeout.unwrap_or_default());
-        eprintln!("ERROR {text}");
+        // Nobody may read standard error, and what the program does at its exit may hang. Neither may keep the process.
+        let (printed, is_printed) = sync_channel::<()>(0);
+        let last_words = format!("ERROR {text}");
+        beside("last words", move || {
+            eprintln!("{last_words}");
+            drop(printed);
+        });
         if let Some(logged) = &self.logged {
             self.say(severity::Enum::Error, text, lull, work);
             self.log.finish();
             // Nothing is ever sent: this waits until the stream is done.
             let _ = logged.recv_timeout(FLUSH_TIMEOUT);
         }
+        let _ = is_printed.recv_timeout(FLUSH_TIMEOUT);
+        beside("abort", || {
+            std::thread::sleep(FLUSH_TIMEOUT);
+            std::process::abort();
+        });
         std::process::exit(STUCK);
     }
+}
+
+/// Does something on a thread that nobody waits for. Where there is none to be had, the process ends without it.
+fn beside(name: &str, work: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().name(name.into());
+    let _ = thread.spawn(work);
 }
 
 fn warning(lull: &Lull, work: &Work) -> String {
