@@ -47,17 +47,19 @@ pub struct Failure {
 
 /// The samples of a worker.
 pub struct Samples {
-    /// Whether elements are kept that nothing happened to.
-    any: bool,
+    elements: bool,
+    pub(super) failures: bool,
     bytes: Arc<AtomicUsize>,
     buckets: Mutex<BTreeMap<String, Arc<Bucket>>>,
 }
 
 impl Samples {
-    /// No samples yet. Unless `any` element may be kept, only those are that could not be processed.
-    pub fn new(any: bool) -> Arc<Self> {
+    /// No samples yet. Says whether some `elements` of each collection are to be kept, and whether those are that could
+    /// not be processed.
+    pub fn new(elements: bool, failures: bool) -> Arc<Self> {
         Arc::new(Samples {
-            any,
+            elements,
+            failures,
             bytes: Arc::default(),
             buckets: Mutex::default(),
         })
@@ -74,8 +76,8 @@ impl Samples {
             return bucket.clone();
         }
         let bucket = Arc::new(Bucket {
-            hungry: AtomicBool::new(self.any),
-            any: self.any,
+            hungry: AtomicBool::new(self.elements),
+            elements: self.elements,
             budget: self.bytes.clone(),
             kept: Mutex::default(),
         });
@@ -101,7 +103,7 @@ impl Samples {
 pub(super) struct Bucket {
     /// Whether the next element is wanted, whichever it is.
     hungry: AtomicBool,
-    any: bool,
+    elements: bool,
     budget: Arc<AtomicUsize>,
     kept: Mutex<Kept>,
 }
@@ -119,7 +121,7 @@ impl Bucket {
 
     /// Whether the element with this number is to be kept.
     pub(super) fn wants(&self, number: u64) -> bool {
-        self.hungry.load(Relaxed) || (self.any && number.is_multiple_of(SELDOM))
+        self.hungry.load(Relaxed) || (self.elements && number.is_multiple_of(SELDOM))
     }
 
     /// Keeps a sample, if there is room for it.
@@ -143,7 +145,7 @@ impl Bucket {
             samples.push_back(sample);
         }
         if !failed {
-            let hungry = self.any && samples.len() < KEPT;
+            let hungry = self.elements && samples.len() < KEPT;
             self.hungry.store(hungry, Relaxed);
         }
     }
@@ -151,7 +153,7 @@ impl Bucket {
     fn take(&self) -> Vec<Sample> {
         let mut kept = self.kept();
         let Kept { elements, failures } = std::mem::take(&mut *kept);
-        self.hungry.store(self.any, Relaxed);
+        self.hungry.store(self.elements, Relaxed);
         drop(kept);
         let samples: Vec<_> = elements.into_iter().chain(failures).collect();
         let bytes = samples.iter().map(size).sum();
@@ -244,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_latest_ten_are_kept_and_reading_clears() {
-        let samples = Samples::new(true);
+        let samples = Samples::new(true, true);
         let bucket = samples.bucket("a");
         for n in 0..12 {
             assert_eq!(bucket.wants(u64::from(n) + 1), n < 10);
@@ -260,7 +262,7 @@ mod tests {
 
     #[test]
     fn only_what_was_asked_for_is_taken() {
-        let samples = Samples::new(true);
+        let samples = Samples::new(true, true);
         samples.bucket("a").add(sample(b"1"));
         samples.bucket("b").add(sample(b"2"));
         let taken = samples.take(&["b".into(), "unknown".into()]);
@@ -270,7 +272,7 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded() {
-        let samples = Samples::new(true);
+        let samples = Samples::new(true, true);
         let bucket = samples.bucket("a");
         bucket.add(sample(&vec![0; LARGEST + 1]));
         assert_eq!(samples.take(&[]), BTreeMap::new());
@@ -285,7 +287,7 @@ mod tests {
 
     #[test]
     fn failures_stand_apart() {
-        let samples = Samples::new(false);
+        let samples = Samples::new(false, true);
         let tasting = Tasting::new(samples.clone());
         let bucket = samples.bucket("a");
         assert!(!bucket.wants(1) && !bucket.wants(SELDOM));

@@ -9,26 +9,21 @@ use beam_proto::fnexec::{SampleDataRequest, SampleDataResponse, SampledElement};
 
 use crate::exec::{Sample, Samples};
 
-/// Which elements a worker keeps for people who look into a running pipeline. What is kept is the users' data.
+/// Which elements a worker keeps for people who look into a running pipeline. What is kept is users' data, so by default it
+/// keeps none. Pipelines that keep none pay nothing for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Sampling {
-    /// None, at no cost.
-    #[default]
-    Off,
-    /// Those that could not be processed. Each element is encoded before a function gets it.
-    Failures,
-    /// Those, and some others of each collection.
-    All,
+pub struct Sampling {
+    /// Up to ten elements of each collection.
+    pub elements: bool,
+    /// Elements that could not be processed. Each element is encoded before a function gets it, which costs time.
+    pub failures: bool,
 }
 
 impl Sampling {
     /// Where samples go.
     pub(crate) fn samples(self) -> Option<Arc<Samples>> {
-        match self {
-            Sampling::Off => None,
-            Sampling::Failures => Some(Samples::new(false)),
-            Sampling::All => Some(Samples::new(true)),
-        }
+        let Sampling { elements, failures } = self;
+        (elements || failures).then(|| Samples::new(elements, failures))
     }
 }
 

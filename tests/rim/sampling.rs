@@ -14,6 +14,15 @@ use ferrobeam::window::WindowFn;
 
 use crate::support::{At, Deed, Do, doing, doubled, registry};
 
+const NONE: Sampling = sampling(false, false);
+const ELEMENTS: Sampling = sampling(true, false);
+const FAILURES: Sampling = sampling(false, true);
+const ALL: Sampling = sampling(true, true);
+
+const fn sampling(elements: bool, failures: bool) -> Sampling {
+    Sampling { elements, failures }
+}
+
 /// Asks for the samples of some collections, or of all.
 #[track_caller]
 fn samples(runner: &FakeRunner, ids: &[&str]) -> BTreeMap<String, Vec<SampledElement>> {
@@ -37,7 +46,7 @@ fn elements(samples: &[SampledElement]) -> Vec<&[u8]> {
 
 #[test]
 fn samples_of_all_collections_have_the_coders_of_the_descriptor() {
-    let runner = FakeRunner::of(registry()).sampling(Sampling::All).start();
+    let runner = FakeRunner::of(registry()).sampling(ALL).start();
     let mut stage = Descriptor::new("sampled");
     let numbers = stage.source("source", i64::coder());
     let doubled = stage.steps("double", &doubled(), &numbers);
@@ -81,7 +90,7 @@ fn samples_of_all_collections_have_the_coders_of_the_descriptor() {
 
 #[test]
 fn ten_samples_are_kept_of_those_that_are_asked_for() {
-    let runner = FakeRunner::of(registry()).sampling(Sampling::All).start();
+    let runner = FakeRunner::of(registry()).sampling(ALL).start();
     let stage = doing("many", Do::new(At::Finish, Deed::Log("done".into())));
     let input = in_global_window(0..100i64);
     runner
@@ -99,10 +108,11 @@ fn ten_samples_are_kept_of_those_that_are_asked_for() {
 #[test]
 fn the_element_that_a_bundle_failed_at_is_kept() {
     for (sampling, deed, text) in [
-        (Sampling::Failures, Deed::Fail, "told to fail"),
-        (Sampling::Failures, Deed::Panic, "panic: told to panic"),
-        (Sampling::All, Deed::Fail, "told to fail"),
-        (Sampling::Off, Deed::Fail, ""),
+        (FAILURES, Deed::Fail, "told to fail"),
+        (FAILURES, Deed::Panic, "panic: told to panic"),
+        (ALL, Deed::Fail, "told to fail"),
+        (NONE, Deed::Fail, ""),
+        (ELEMENTS, Deed::Fail, ""),
     ] {
         let runner = FakeRunner::of(registry()).sampling(sampling).start();
         let mut stage = Descriptor::new("failing");
@@ -121,8 +131,13 @@ fn the_element_that_a_bundle_failed_at_is_kept() {
         let others = samples(&runner, &[]);
         let others = others.values().flatten().filter(|s| s.exception.is_some());
         assert_eq!(others.count(), 0, "only where it failed");
-        if sampling == Sampling::Off {
-            assert_eq!(taken, BTreeMap::new());
+        let kept = taken.values().flatten().count();
+        assert_eq!(
+            kept,
+            2 * usize::from(sampling.elements) + usize::from(sampling.failures)
+        );
+        if !sampling.failures {
+            assert_eq!(failures, Vec::<&SampledElement>::new());
             continue;
         }
         let [failure] = failures[..] else {
@@ -133,17 +148,13 @@ fn the_element_that_a_bundle_failed_at_is_kept() {
         assert_eq!(exception.instruction_id, outcome.id);
         assert_eq!(exception.transform_id, "do");
         assert!(exception.error.contains(text), "{}", exception.error);
-        let kept = taken["double.output"].len() - 1;
-        assert_eq!(kept, if sampling == Sampling::All { 2 } else { 0 });
         runner.close();
     }
 }
 
 #[test]
 fn what_the_runner_broke_is_no_failure_of_an_element() {
-    let runner = FakeRunner::of(registry())
-        .sampling(Sampling::Failures)
-        .start();
+    let runner = FakeRunner::of(registry()).sampling(FAILURES).start();
     let stage = doing("cut", Do::new(At::Finish, Deed::Log("done".into())));
     let bundle = runner.bundle(&stage).start();
     bundle.send("source", in_global_window([1i64]).concat());

@@ -40,6 +40,7 @@ impl TasteSpec<'_> {
                 headers,
                 bucket: self.tasting.samples.bucket(self.collection),
                 suspect: self.tasting.suspect.clone(),
+                failures: self.tasting.samples.failures,
                 clock: self.clock,
                 number: 0,
                 scratch: Vec::new(),
@@ -60,6 +61,8 @@ struct Taste<F: Flow> {
     headers: bool,
     bucket: Arc<Bucket>,
     suspect: Arc<Suspect>,
+    /// Whether elements that fail are kept. Then each must be written before its readers consume it.
+    failures: bool,
     clock: Arc<dyn Clock>,
     /// Of the element in hand, in the life of the plan.
     number: u64,
@@ -87,14 +90,10 @@ impl<'a, F: Flow> Consumer<F::Item<'a>> for Taste<F> {
     }
 
     fn consume(&mut self, header: &Header, item: F::Item<'a>) -> Result<()> {
-        self.scratch.clear();
-        if self.headers {
-            header.encode(&mut self.scratch);
-        }
-        // An element that cannot be written fails where it must be written; it is not for a sample to fail a bundle.
-        let is_written = F::write(&mut self.writer, &item, &mut self.scratch).is_ok();
         self.number += 1;
-        if is_written && self.bucket.wants(self.number) {
+        let is_wanted = self.bucket.wants(self.number);
+        let is_written = (is_wanted || self.failures) && self.write(header, &item);
+        if is_written && is_wanted {
             self.bucket.add(Sample {
                 element: self.scratch.clone().into(),
                 millis: self.clock.now_millis(),
@@ -104,7 +103,7 @@ impl<'a, F: Flow> Consumer<F::Item<'a>> for Taste<F> {
         let mut in_hand = InHand {
             suspect: &self.suspect,
             bucket: &self.bucket,
-            element: is_written.then_some(&self.scratch),
+            element: (is_written && self.failures).then_some(&self.scratch),
         };
         self.link.consume(header, item)?;
         in_hand.element = None;
@@ -115,5 +114,17 @@ impl<'a, F: Flow> Consumer<F::Item<'a>> for Taste<F> {
 
     fn finish(&mut self) -> Result<()> {
         self.link.finish()
+    }
+}
+
+impl<F: Flow> Taste<F> {
+    /// Writes an element; whether that could be done. One that cannot be written fails where it must be: it is not for a
+    /// sample to fail a bundle.
+    fn write(&mut self, header: &Header, item: &F::Item<'_>) -> bool {
+        self.scratch.clear();
+        if self.headers {
+            header.encode(&mut self.scratch);
+        }
+        F::write(&mut self.writer, item, &mut self.scratch).is_ok()
     }
 }
