@@ -107,7 +107,8 @@ fn steps(running: &Running) -> u64 {
     let emitted = emitted.map(|meter| meter.count.load(Relaxed));
     let begun = running.metrics.sources.iter();
     let begun = begun.map(|source| u64::try_from(source.begun()).unwrap_or(0));
-    emitted.chain(begun).fold(0, u64::wrapping_add)
+    let turn = u64::from(running.activity.turn());
+    emitted.chain(begun).fold(turn, u64::wrapping_add)
 }
 
 /// The name of a phase, as other SDKs have it.
