@@ -46,6 +46,7 @@ fn linked(descriptor: &Descriptor, registry: &Registry) -> Plan {
             clock: Arc::new(Nothing),
         },
         outbox: Arc::new(Nothing),
+        samples: None,
     };
     link(Arc::new(spec), registry, &services).expect("known functions")
 }

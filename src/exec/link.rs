@@ -10,11 +10,12 @@ use super::activity::{Activity, PhaseTimes};
 use super::edge::{AnyLink, Edge, FlowOps, Form, SharedMaker, adapt, erase, ops, unbox};
 use super::flow::Opaque;
 use super::nodes::{
-    CombinePlace, MapWindows, MergeWindows, Merger, ParDoPlace, SinkSpec, WindowPlace,
+    CombinePlace, MapWindows, MergeWindows, Merger, ParDoPlace, SinkSpec, TasteSpec, WindowPlace,
     merge_standard,
 };
 use super::plan::{IdleSinks, Plan, PlanMetrics, from_panic};
 use super::registry::{Linked, Registry};
+use super::samples::Tasting;
 use super::side::{side_windows, with_framing};
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
 use super::timers::{LocalTimers, PlanTimers, TimerPlace, TimerStreams, first_family};
@@ -55,6 +56,8 @@ pub struct LinkServices {
     pub functions: Services,
     /// Where sinks write.
     pub outbox: Arc<dyn Outbox>,
+    /// Where samples of elements go, if any are wanted.
+    pub samples: Option<Tasting>,
 }
 
 /// Links a plan.
@@ -63,7 +66,19 @@ pub struct LinkServices {
 /// A function that the registry lacks or that fails to set up, or types that do not fit together. A panic in user code
 /// is an error, too.
 pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -> Result<Plan> {
-    let activity = Activity::default();
+    link_watched(spec, registry, services, Activity::default())
+}
+
+/// As [`link`]; `activity`, which becomes the plan's, says meanwhile which function is being set up.
+///
+/// # Errors
+/// As [`link`].
+pub fn link_watched(
+    spec: Arc<PlanSpec>,
+    registry: &Registry,
+    services: &LinkServices,
+    activity: Activity,
+) -> Result<Plan> {
     let linker = Linker {
         spec: &spec,
         registry,
@@ -226,10 +241,24 @@ impl Linker<'_> {
                 self.reader(node, form).at("transform", id)
             })
             .collect::<Result<Vec<_>>>()?;
-        match links.len() {
-            0 => Ok(form.ops.discard()),
-            1 => Ok(links.swap_remove(0)),
-            _ => form.ops.fanout(links),
+        let link = match links.len() {
+            0 => form.ops.discard(),
+            1 => links.swap_remove(0),
+            _ => form.ops.fanout(links)?,
+        };
+        let spec = &self.spec.collections[collection];
+        match (&self.services.samples, &spec.coder) {
+            (Some(tasting), Some(wire)) => {
+                let taste = TasteSpec {
+                    tasting,
+                    collection: &spec.id,
+                    wire,
+                    clock: self.services.functions.clock.clone(),
+                    pages: &self.pages,
+                };
+                form.ops.taste(&form.coder, taste, link)
+            }
+            _ => Ok(link),
         }
     }
 

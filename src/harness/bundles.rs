@@ -1,7 +1,8 @@
 //! Bundle threads, and the plans that they run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,22 +11,30 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::context::{self, BundleContext, LogContext};
-use super::inbox::Inbox;
+use super::failures::Failures;
+use super::inbox::{Inbox, InboxBudget};
 use super::instructions::{Instructions, Running};
 use super::jobs::{BundleRequest, Jobs, NoThread};
+use super::lulls::Lulls;
 use super::metrics::ShortIds;
 use super::outbox::{BundlePorts, Output};
+use super::process::Thread;
 use super::response::{self, PlanFacts};
 use super::rim::Rim;
+use super::times::Account;
 use super::wire::SendQueue;
 use super::wire::control::Descriptors;
 use super::wire::data::DataClients;
 use super::wire::logging::LogQueue;
 use super::wire::state::StateClients;
+use super::work::Creating;
 use crate::dofn::{Clock, Services};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::exec::{Inbound, LinkServices, Plan, Registry, from_panic, link};
-use crate::model::descriptor::PlanSpec;
+use crate::exec::{
+    Activity, Failure, Inbound, LinkServices, Plan, Registry, Samples, Tasting, from_panic,
+    link_watched,
+};
+use crate::model::descriptor::{NodeKind, PlanSpec};
 
 /// A plan that was not used for this long is dropped, and its functions are torn down.
 const IDLE_PLAN: Duration = Duration::from_secs(60);
@@ -48,6 +57,13 @@ pub(crate) struct Bundles {
     pub(crate) log: Arc<LogQueue>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) plans: Mutex<Plans>,
+    pub(crate) budget: Arc<InboxBudget>,
+    pub(crate) lulls: Mutex<Lulls>,
+    pub(crate) failures: Failures,
+    /// Where samples of elements go, if any are wanted.
+    pub(crate) samples: Option<Arc<Samples>>,
+    /// Whether a thread tears idle plans down.
+    pub(crate) tearing: Arc<AtomicBool>,
 }
 
 /// Descriptors and the idle plans of each.
@@ -65,6 +81,8 @@ struct Linked {
     plan: Plan,
     ports: Arc<BundlePorts>,
     facts: Arc<PlanFacts>,
+    account: Account,
+    tasting: Option<Tasting>,
 }
 
 struct Idle {
@@ -83,6 +101,21 @@ impl Bundles {
 
     pub(crate) fn short_ids_only(&self) -> bool {
         self.short_ids_only
+    }
+
+    /// Where bundles were seen last.
+    pub(crate) fn lulls(&self) -> MutexGuard<'_, Lulls> {
+        self.lulls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many descriptors are known, and how many idle plans of each there are.
+    pub(crate) fn pooled(&self) -> (usize, BTreeMap<String, usize>) {
+        let plans = self.plans();
+        let mut idle = BTreeMap::new();
+        for plan in &plans.idle {
+            *idle.entry(plan.linked.facts.spec.id.clone()).or_default() += 1;
+        }
+        (plans.specs.len(), idle)
     }
 
     fn plans(&self) -> MutexGuard<'_, Plans> {
@@ -129,6 +162,32 @@ impl Bundles {
         self.jobs.close();
         let idle = std::mem::take(&mut self.plans().idle);
         let (done, waiting) = oneshot::channel();
+        self.tear_down(idle, move || {
+            let _ = done.send(());
+        });
+        waiting
+    }
+
+    /// Drops the plans that were idle for long, on a thread of their own: user code may take its time. Waits for nothing.
+    pub(crate) fn evict(&self) {
+        // While functions do not end, those of other plans wait, rather than one thread more in each round.
+        if self.tearing.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut plans = self.plans();
+        let (keep, drop_now) = std::mem::take(&mut plans.idle)
+            .into_iter()
+            .partition::<Vec<_>, _>(|idle| idle.since.elapsed() < IDLE_PLAN);
+        plans.idle = keep;
+        drop(plans);
+        if !drop_now.is_empty() {
+            self.tearing.store(true, Ordering::SeqCst);
+            let tearing = self.tearing.clone();
+            self.tear_down(drop_now, move || tearing.store(false, Ordering::SeqCst));
+        }
+    }
+
+    fn tear_down(&self, plans: Vec<Idle>, done: impl FnOnce() + Send + 'static) {
         let log = self.log.clone();
         let thread = std::thread::Builder::new().name("teardown".into());
         let thread = thread.spawn(move || {
@@ -136,24 +195,12 @@ impl Bundles {
                 queue: log,
                 bundle: None,
             }));
-            idle.into_iter().for_each(drop_quietly);
-            let _ = done.send(());
+            plans.into_iter().for_each(drop_quietly);
+            done();
         });
         if let Err(error) = thread {
             tracing::warn!("functions are not torn down, as no thread can be started: {error}");
         }
-        waiting
-    }
-
-    /// Drops the plans that were idle for long. Tears functions down, so it is not for the rim.
-    pub(crate) fn evict(&self) {
-        let mut plans = self.plans();
-        let (keep, drop_now) = std::mem::take(&mut plans.idle)
-            .into_iter()
-            .partition::<Vec<_>, _>(|idle| idle.since.elapsed() < IDLE_PLAN);
-        plans.idle = keep;
-        drop(plans);
-        drop_now.into_iter().for_each(drop_quietly);
     }
 
     /// The life of a bundle thread.
@@ -187,6 +234,7 @@ impl Bundles {
                     error = error.at("at", place);
                 }
                 let text = error.to_string();
+                self.failures.add(Instant::now(), &instruction, &text);
                 context::log_error(format!("bundle failed: {text}"));
                 self.instructions.end(&instruction, true);
                 response::failed(&instruction, text)
@@ -203,7 +251,7 @@ impl Bundles {
             request,
             inbox,
         } = bundle;
-        let mut linked = self.plan(&request.process_bundle_descriptor_id)?;
+        let mut linked = self.plan(&instruction, &request.process_bundle_descriptor_id)?;
         let (metrics, activity) = (
             linked.plan.metrics().clone(),
             linked.plan.activity().clone(),
@@ -216,11 +264,14 @@ impl Bundles {
         }));
         linked.ports.begin(&instruction);
         linked.plan.reset();
+        let began = Instant::now();
         let running = Running {
             facts: linked.facts.clone(),
             metrics,
             activity,
             inbox: inbox.clone(),
+            thread: Thread::current(),
+            began,
         };
         self.instructions.run(&instruction, running);
         // Bundles that run are told when a stream breaks. This one may have missed it while it was set up.
@@ -233,10 +284,15 @@ impl Bundles {
         };
         let outcome = linked.plan.run(&mut input);
         if let Err(error) = outcome.and_then(|()| linked.ports.finish()) {
+            if let Some(tasting) = &linked.tasting {
+                keep_sample(tasting, &instruction, &error);
+            }
             drop_quietly(linked);
             return Err(error);
         }
         let metrics = linked.plan.metrics();
+        let active = began.elapsed().saturating_sub(inbox.waited());
+        linked.account.settle(&metrics.times, active);
         let answer = response::processed(&instruction, &linked.facts, metrics, self.short_ids_only);
         self.instructions.end(&instruction, false);
         if self.jobs.is_closed() {
@@ -259,13 +315,19 @@ impl Bundles {
     }
 
     /// An idle plan of a descriptor, or a new one.
-    fn plan(&self, descriptor: &str) -> Result<Linked> {
+    fn plan(&self, instruction: &Arc<str>, descriptor: &str) -> Result<Linked> {
         while let Some(linked) = self.idle_plan(descriptor) {
             if linked.ports.are_connected() {
                 return Ok(linked);
             }
             drop_quietly(linked);
         }
+        let mut creating = Creating {
+            descriptor: descriptor.into(),
+            thread: Thread::current(),
+            plan: None,
+        };
+        self.instructions.create(instruction, creating.clone());
         let spec = self.spec(descriptor)?;
         let outputs = self.outputs(&spec)?;
         let sources = spec.sources().map(|(_, _, port)| &port.endpoint);
@@ -288,10 +350,26 @@ impl Bundles {
         let services = LinkServices {
             functions,
             outbox: ports.clone(),
+            samples: self.samples.clone().map(Tasting::new),
         };
-        let plan = link(spec.clone(), &self.registry, &services)?;
+        let activity = Activity::default();
+        let setting_up = Some((spec.clone(), activity.clone()));
+        creating.plan.clone_from(&setting_up);
+        self.instructions.create(instruction, creating);
+        context::enter_bundle(Some(BundleContext {
+            instruction: instruction.clone(),
+            plan: setting_up,
+        }));
+        let plan = link_watched(spec.clone(), &self.registry, &services, activity)?;
+        let account = Account::new(spec.nodes.len(), function_nodes(&spec));
         let facts = Arc::new(PlanFacts::new(spec, plan.metrics(), &self.short_ids));
-        Ok(Linked { plan, ports, facts })
+        Ok(Linked {
+            plan,
+            ports,
+            facts,
+            account,
+            tasting: services.samples,
+        })
     }
 
     /// Where the outputs of a plan go, by index.
@@ -330,6 +408,31 @@ impl Bundles {
         let spec = Arc::new(PlanSpec::try_from(descriptor).at("descriptor", id)?);
         *slot = Some(spec.clone());
         Ok(spec)
+    }
+}
+
+/// The nodes that run functions.
+fn function_nodes(spec: &PlanSpec) -> Vec<usize> {
+    let nodes = spec.nodes.iter().enumerate();
+    let functions = nodes
+        .filter(|(_, node)| matches!(node.kind, NodeKind::ParDo { .. } | NodeKind::Combine { .. }));
+    functions.map(|(index, _)| index).collect()
+}
+
+/// Keeps the element that a bundle failed at, unless the failure is the runner's.
+#[cold]
+fn keep_sample(tasting: &Tasting, instruction: &str, error: &Error) {
+    let is_the_runners = matches!(
+        error.kind(),
+        ErrorKind::Transport | ErrorKind::Cancelled | ErrorKind::State
+    );
+    if !is_the_runners {
+        let failure = Failure {
+            instruction: instruction.into(),
+            transform: error.place("transform").unwrap_or_default().into(),
+            error: error.to_string(),
+        };
+        tasting.failed(SystemClock.now_millis(), failure);
     }
 }
 

@@ -4,18 +4,31 @@
 
 mod bundles;
 mod context;
+mod failures;
 mod inbox;
 mod instructions;
 mod jobs;
+mod lulls;
 mod metrics;
 mod outbox;
+mod page;
 pub mod pool;
+mod process;
 mod response;
 mod rim;
 mod sampler;
+mod samples;
 mod spill;
+mod status;
+mod stuck;
+mod times;
+mod watch;
 mod wire;
+mod work;
 pub mod worker;
 
 pub use context::install_logging;
+pub use samples::Sampling;
+pub use stuck::STUCK;
+pub use watch::Watch;
 pub use worker::{Budgets, Options};

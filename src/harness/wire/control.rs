@@ -8,7 +8,6 @@ use beam_proto::fnexec::instruction_response::Response;
 use beam_proto::fnexec::{
     FinalizeBundleResponse, GetProcessBundleDescriptorRequest, HarnessMonitoringInfosResponse,
     InstructionRequest, MonitoringInfosMetadataResponse, ProcessBundleDescriptor, RegisterResponse,
-    SampleDataResponse,
 };
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -19,7 +18,7 @@ use super::{Peer, Rope, SendQueue, connect};
 use crate::error::{Error, Result};
 use crate::harness::bundles::Bundles;
 use crate::harness::instructions::Known;
-use crate::harness::response;
+use crate::harness::{response, samples};
 
 const CONTROL: &str = "/org.apache.beam.model.fn_execution.v1.BeamFnControl/Control";
 
@@ -125,8 +124,9 @@ fn dispatch(request: InstructionRequest, bundles: &Bundles) -> Option<Rope> {
             &id,
             Response::FinalizeBundle(FinalizeBundleResponse::default()),
         ),
-        Some(Request::SampleData(_)) => {
-            response::answer(&id, Response::SampleData(SampleDataResponse::default()))
+        Some(Request::SampleData(wanted)) => {
+            let samples = samples::answer(bundles.samples.as_deref(), &wanted);
+            response::answer(&id, Response::SampleData(samples))
         }
         Some(Request::Register(register)) => {
             bundles.register(register.process_bundle_descriptor);

@@ -13,6 +13,7 @@ use crate::error::{Context, Error, Result};
 use crate::harness::inbox::Stretch;
 use crate::harness::instructions::Instructions;
 use crate::harness::jobs::{BundleRequest, Jobs, NoThread};
+use crate::harness::page::StreamState;
 use crate::harness::rim::Rim;
 
 const DATA: &str = "/org.apache.beam.model.fn_execution.v1.BeamFnData/Data";
@@ -96,6 +97,11 @@ impl DataClients {
         Ok(Arc::new(DataClient { queue }))
     }
 
+    /// How the streams are, by endpoint.
+    pub(crate) fn streams(&self) -> Vec<(String, StreamState)> {
+        self.clients.states()
+    }
+
     /// Ends all streams after what they still hold.
     pub(crate) fn finish(&self) {
         for client in self.clients.open() {
@@ -159,6 +165,10 @@ fn submit(bundle: BundleRequest, jobs: &Arc<Jobs>) {
 impl Client for DataClient {
     fn is_ended(&self) -> bool {
         self.queue.is_ended()
+    }
+
+    fn state(&self) -> StreamState {
+        self.queue.state_of_stream()
     }
 }
 

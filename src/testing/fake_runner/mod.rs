@@ -14,6 +14,7 @@ mod services;
 mod settings;
 mod stage;
 mod state;
+mod status;
 mod timers;
 mod transcript;
 
@@ -115,6 +116,8 @@ impl FakeRunner {
             short_ids,
             provisions,
             budgets,
+            watch,
+            sampling,
             time_limit,
             data_services,
             starts_worker,
@@ -142,6 +145,8 @@ impl FakeRunner {
         if starts_worker {
             let options = Options {
                 budgets,
+                watch,
+                sampling,
                 ..runner.options()
             };
             runner.start_worker(options, Arc::new(registry), stopped);
@@ -190,6 +195,7 @@ impl FakeRunner {
             provision_endpoint: address(&self.servers.provision, self.provisions),
             control_endpoint: address(&self.servers.control, !self.provisions),
             logging_endpoint: address(&self.servers.logging, !self.provisions),
+            status_endpoint: address(&self.servers.status, !self.provisions),
             ..Options::default()
         }
     }
