@@ -2,8 +2,8 @@
 
 pub use crate::dofn::{
     BundleCx, CombineFn, Counter, Cx, Distribution, DoFn, EventTime, Fired, Gauge, Hold, InWindow,
-    List, MapView, MultiMap, OnTimer, OnWindowExpiration, Out, Ports, ProcessingTime, Side, Single,
-    Step, Steps, Timer, Timers, WindowExpiration, WindowFunction, steps,
+    List, MapView, MultiMap, OnTimer, OnWindowExpiration, Options, Out, Ports, ProcessingTime,
+    Side, Single, Step, Steps, Timer, Timers, WindowExpiration, WindowFunction, steps,
 };
 pub use crate::element::{Element, Iter, Kv, Timestamp};
 pub use crate::error::{Error, Result};

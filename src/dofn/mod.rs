@@ -7,6 +7,7 @@ mod context;
 mod edge;
 mod metric;
 mod named;
+mod options;
 mod out;
 mod ports;
 mod scope;
@@ -27,6 +28,7 @@ pub use metric::{
     MetricSet, Spread,
 };
 pub use named::{FUNCTION_URN, FunctionPayload, Named, namespace};
+pub use options::{OptionValues, Options};
 pub use out::{Meter, Out, Sampler};
 pub use ports::{Describe, InWindow, OutSlot, Port, Ports, Wiring};
 pub use scope::Scope;

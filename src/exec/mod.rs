@@ -7,6 +7,7 @@ mod activity;
 mod edge;
 mod flow;
 mod framing;
+mod held;
 mod link;
 mod nodes;
 mod plan;
@@ -18,6 +19,7 @@ mod split;
 mod timers;
 
 pub use activity::{Activity, Here, Phase, PhaseTimes};
+pub use held::HeldOutput;
 pub use link::{LinkServices, Outbox, link, link_watched};
 pub(crate) use plan::from_panic;
 pub use plan::{Inbound, Plan, PlanMetrics};

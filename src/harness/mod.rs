@@ -5,11 +5,15 @@
 mod bundles;
 mod context;
 mod failures;
+mod flusher;
 mod inbox;
 mod instructions;
 mod jobs;
+mod log;
 mod lulls;
+mod memory;
 mod metrics;
+pub(crate) mod options;
 mod outbox;
 mod page;
 pub mod pool;
@@ -27,7 +31,7 @@ mod wire;
 mod work;
 pub mod worker;
 
-pub use context::install_logging;
+pub use log::install_logging;
 pub use samples::Sampling;
 pub use stuck::STUCK;
 pub use watch::Watch;

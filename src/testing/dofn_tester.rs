@@ -1,6 +1,7 @@
 //! Runs bundles of a function by hand.
 
 use std::any::type_name;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ pub struct DoFnTester<F: DoFn> {
     bench: Bench,
     metrics: MetricSet,
     pub(super) pending: Pending,
+    options: BTreeMap<String, serde_json::Value>,
 }
 
 /// The ports of one bundle.
@@ -67,6 +69,7 @@ impl<F: DoFn> DoFnTester<F> {
             bench: Bench::default(),
             metrics: MetricSet::default(),
             pending: Pending::default(),
+            options: BTreeMap::new(),
         }
     }
 
@@ -107,6 +110,13 @@ impl<F: DoFn> DoFnTester<F> {
     #[must_use]
     pub fn at(mut self, timestamp: Timestamp) -> Self {
         self.timestamp = timestamp;
+        self
+    }
+
+    /// Gives a pipeline option. Job services pass numbers on as text.
+    #[must_use]
+    pub fn option(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.options.insert(name.into(), value.into());
         self
     }
 
@@ -196,6 +206,7 @@ impl<F: DoFn> DoFnTester<F> {
         let services = Services {
             state: Arc::new(self.bench.sides().clone()),
             clock: self.pending.clock.clone(),
+            options: self.options.clone().into_iter().collect(),
         };
         self.metrics = MetricSet::default();
         let mut wiring = Wiring::new("test", "test", &mut self.metrics, &services);
