@@ -47,6 +47,7 @@ fn linked(descriptor: &Descriptor, registry: &Registry) -> Plan {
             options: OptionValues::default(),
         },
         outbox: Arc::new(Nothing),
+        samples: None,
         flush_bytes: 1 << 20,
         sends_early: false,
     };

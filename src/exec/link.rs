@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
@@ -11,13 +11,16 @@ use super::edge::{AnyLink, Edge, FlowOps, Form, SharedMaker, adapt, erase, ops, 
 use super::flow::Opaque;
 use super::held::{HeldBuffer, HeldOutput};
 use super::nodes::{
-    CombinePlace, MapWindows, MergeWindows, Merger, ParDoPlace, SinkSpec, WindowPlace,
+    CombinePlace, MapWindows, MergeWindows, Merger, ParDoPlace, SinkSpec, TasteSpec, WindowPlace,
     merge_standard,
 };
 use super::plan::{IdleSinks, Plan, PlanMetrics, from_panic};
-use super::registry::Registry;
+use super::registry::{Linked, Registry};
+use super::samples::Tasting;
 use super::side::{side_windows, with_framing};
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
+use super::timers::{LocalTimers, PlanTimers, TimerPlace, TimerStreams, first_family};
+use crate::dofn::timer::{TimerRules, TimerWiring};
 use crate::dofn::{
     Meter, MetricSet, OutSlot, Services, SideReader, StateKey, StatePort, Wiring, namespace,
 };
@@ -29,19 +32,22 @@ use crate::model::descriptor::{
     end_of_windows,
 };
 
-/// Where the bytes of sinks go. Calls may block until there is room.
+/// Where the bytes of outputs go. Calls may block until there is room.
+///
+/// Outputs are the sinks, in the order of [`PlanSpec::sinks`], and behind them the families of timers, in the order of
+/// [`PlanSpec::timer_families`].
 pub trait Outbox: Send + Sync {
-    /// Sends bytes of the sink with this index; more may follow.
+    /// Sends bytes of the output with this index; more may follow.
     ///
     /// # Errors
     /// The connection broke, or the bundle was abandoned.
-    fn send(&self, sink: usize, data: Bytes) -> Result<()>;
+    fn send(&self, output: usize, data: Bytes) -> Result<()>;
 
-    /// Takes the last bytes of a sink, possibly none. They are sent when the whole bundle has succeeded.
+    /// Takes the last bytes of an output, possibly none. They are sent when the whole bundle has succeeded.
     ///
     /// # Errors
     /// As [`Outbox::send`].
-    fn close(&self, sink: usize, data: Bytes) -> Result<()>;
+    fn close(&self, output: usize, data: Bytes) -> Result<()>;
 
     /// Takes bytes of a sink if that needs no waiting, and leaves `data` empty; else leaves it as it is. More may follow.
     fn offer(&self, sink: usize, data: &mut Vec<u8>) {
@@ -56,6 +62,8 @@ pub struct LinkServices {
     pub functions: Services,
     /// Where sinks write.
     pub outbox: Arc<dyn Outbox>,
+    /// Where samples of elements go, if any are wanted.
+    pub samples: Option<Tasting>,
     /// Sinks send what they have once it is this many bytes.
     pub flush_bytes: usize,
     /// Whether what sinks have may be sent on before that: see [`Plan::held`].
@@ -68,7 +76,19 @@ pub struct LinkServices {
 /// A function that the registry lacks or that fails to set up, or types that do not fit together. A panic in user code
 /// is an error, too.
 pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -> Result<Plan> {
-    let activity = Activity::default();
+    link_watched(spec, registry, services, Activity::default())
+}
+
+/// As [`link`]; `activity`, which becomes the plan's, says meanwhile which function is being set up.
+///
+/// # Errors
+/// As [`link`].
+pub fn link_watched(
+    spec: Arc<PlanSpec>,
+    registry: &Registry,
+    services: &LinkServices,
+    activity: Activity,
+) -> Result<Plan> {
     let linker = Linker {
         spec: &spec,
         registry,
@@ -80,6 +100,7 @@ pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -
         kinds: HashMap::new(),
         sinks: spec.sinks().map(|(index, ..)| index).collect(),
         fed: HashSet::new(),
+        timers: HashMap::new(),
         held: Vec::new(),
         pages: Arc::new(TailPages(services.functions.state.clone())),
     };
@@ -110,6 +131,8 @@ struct Linker<'a> {
     sinks: Vec<usize>,
     /// Indices of the sinks that something feeds.
     fed: HashSet<usize>,
+    /// By node.
+    timers: HashMap<usize, TimerStreams>,
     /// What sinks collect, by their indices, where it may be sent on early.
     held: Vec<(usize, HeldBuffer)>,
     pages: Arc<dyn Pages>,
@@ -141,6 +164,7 @@ impl Linker<'_> {
             sources: progress,
         };
         let unfed = (0..self.sinks.len()).filter(|sink| !self.fed.contains(sink));
+        let timers = PlanTimers::new(self.spec, self.timers)?;
         let idle = IdleSinks {
             sinks: unfed.collect(),
             outbox: self.services.outbox.clone(),
@@ -148,6 +172,7 @@ impl Linker<'_> {
         Ok(Plan::new(
             self.spec.clone(),
             sources,
+            timers,
             idle,
             HeldOutput::new(self.services.outbox.clone(), self.held),
             self.activity,
@@ -230,10 +255,24 @@ impl Linker<'_> {
                 self.reader(node, form).at("transform", id)
             })
             .collect::<Result<Vec<_>>>()?;
-        match links.len() {
-            0 => Ok(form.ops.discard()),
-            1 => Ok(links.swap_remove(0)),
-            _ => form.ops.fanout(links),
+        let link = match links.len() {
+            0 => form.ops.discard(),
+            1 => links.swap_remove(0),
+            _ => form.ops.fanout(links)?,
+        };
+        let spec = &self.spec.collections[collection];
+        match (&self.services.samples, &spec.coder) {
+            (Some(tasting), Some(wire)) => {
+                let taste = TasteSpec {
+                    tasting,
+                    collection: &spec.id,
+                    wire,
+                    clock: self.services.functions.clock.clone(),
+                    pages: &self.pages,
+                };
+                form.ops.taste(&form.coder, taste, link)
+            }
+            _ => Ok(link),
         }
     }
 
@@ -420,7 +459,7 @@ impl Linker<'_> {
             function: payload,
             sides,
             states,
-            ..
+            timers,
         } = &spec.kind
         else {
             return Err(Error::descriptor("not a function"));
@@ -480,7 +519,33 @@ impl Linker<'_> {
         for state in states {
             wiring.add_state(&state.tag, state.protocol);
         }
-        let link = function.link(payload, &mut wiring, place, &takes.coder)?;
+        let domains = timers.iter().map(|timer| timer.domain).collect();
+        let local = Arc::new(Mutex::new(LocalTimers::new(domains)));
+        let rules = TimerRules {
+            end_of: windowing.end_of(),
+            allowed_lateness: windowing.allowed_lateness,
+        };
+        if !timers.is_empty() {
+            let families = timers.iter();
+            let families = families.map(|timer| (timer.family.clone(), timer.domain));
+            wiring.add_timers(TimerWiring::new(families, local.clone(), rules));
+        }
+        let Linked { link, timers: fire } =
+            function.link(payload, &mut wiring, place, &takes.coder)?;
+        if let Some(fire) = fire
+            && !timers.is_empty()
+        {
+            let place = TimerPlace {
+                here: self.activity.here(node),
+                outbox: self.services.outbox.clone(),
+                clock: functions.clock.clone(),
+                first_output: self.sinks.len() + first_family(self.spec, node),
+                rules,
+            };
+            let key = takes.coder.component(0)?;
+            let streams = TimerStreams::new(timers, key, local, fire, place)?;
+            self.timers.insert(node, streams);
+        }
         Ok(Edge { form: takes, link })
     }
 }

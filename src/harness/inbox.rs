@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -15,11 +16,13 @@ use tokio::sync::Notify;
 use super::spill::{Place, Spill};
 use crate::error::{Error, ErrorKind, Result};
 
-/// A stretch of one source's input.
+/// A stretch of the input of one source, or of one family of timers.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Stretch {
-    /// The source transform's id.
+    /// The id of the source, or of the function that the timers belong to.
     pub(crate) transform: String,
+    /// The family, if these are timers.
+    pub(crate) family: Option<String>,
     pub(crate) data: Bytes,
     pub(crate) last: bool,
 }
@@ -40,6 +43,17 @@ impl InboxBudget {
     /// How many bundle threads wait for input.
     pub(crate) fn starving(&self) -> Arc<AtomicUsize> {
         self.starving.clone()
+    }
+
+    /// What one bundle may hold in memory, in bytes.
+    pub(crate) fn share(&self) -> usize {
+        self.share
+    }
+
+    /// How many bundles wait for input: with a thread, and without.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
+        (count(&self.starving), count(&self.expectant))
     }
 
     /// Whether some bundle needs what may be further back in a stream.
@@ -81,11 +95,14 @@ struct State {
     spill: Spill,
     spilled: usize,
     waiting: bool,
+    /// How long the bundle's thread has waited for input.
+    waited: Duration,
     end: Option<Error>,
 }
 
 struct Queued {
     transform: String,
+    family: Option<String>,
     data: Held,
     last: bool,
 }
@@ -121,24 +138,15 @@ impl Inbox {
                 let full = state.bytes > 0 && state.bytes + stretch.data.len() > self.budget.share;
                 if !full && state.spilled == 0 {
                     state.bytes += stretch.data.len();
-                    return self.enqueue(
-                        state,
-                        stretch.transform,
-                        Held::Memory(stretch.data),
-                        stretch.last,
-                    );
+                    let data = Held::Memory(stretch.data.clone());
+                    return self.enqueue(state, stretch, data);
                 }
                 // What follows spilled input is spilled too, to keep the order of reading cheap.
                 if !full || self.budget.is_urgent() {
                     match state.spill.write(&stretch.data) {
                         Ok(place) => {
                             state.spilled += 1;
-                            return self.enqueue(
-                                state,
-                                stretch.transform,
-                                Held::Disk(place),
-                                stretch.last,
-                            );
+                            return self.enqueue(state, stretch, Held::Disk(place));
                         }
                         Err(error) => {
                             drop(state);
@@ -151,11 +159,13 @@ impl Inbox {
         }
     }
 
-    fn enqueue(&self, mut state: MutexGuard<'_, State>, transform: String, data: Held, last: bool) {
+    /// Adds a stretch whose data is held as told.
+    fn enqueue(&self, mut state: MutexGuard<'_, State>, stretch: Stretch, data: Held) {
         state.queue.push_back(Queued {
-            transform,
+            transform: stretch.transform,
+            family: stretch.family,
             data,
-            last,
+            last: stretch.last,
         });
         let waiting = state.waiting;
         drop(state);
@@ -172,6 +182,7 @@ impl Inbox {
         let mut state = self.state();
         if state.queue.is_empty() && state.end.is_none() {
             state.waiting = true;
+            let since = Instant::now();
             self.budget.starving.fetch_add(1, Ordering::SeqCst);
             self.budget.changed.notify_waiters();
             while state.queue.is_empty() && state.end.is_none() {
@@ -181,6 +192,7 @@ impl Inbox {
                     .unwrap_or_else(PoisonError::into_inner);
             }
             state.waiting = false;
+            state.waited += since.elapsed();
             self.budget.starving.fetch_sub(1, Ordering::SeqCst);
         }
         let Some(queued) = state.queue.pop_front() else {
@@ -208,6 +220,7 @@ impl Inbox {
         };
         Ok(Stretch {
             transform: queued.transform,
+            family: queued.family,
             data,
             last: queued.last,
         })
@@ -229,6 +242,16 @@ impl Inbox {
     /// Whether the bundle's thread waits for input.
     pub(crate) fn is_waiting(&self) -> bool {
         self.state().waiting
+    }
+
+    /// How long the bundle's thread has waited for input.
+    pub(crate) fn waited(&self) -> Duration {
+        self.state().waited
+    }
+
+    /// Bytes in memory, unless the inbox is in use: whoever asks may not wait for a disk.
+    pub(crate) fn queued(&self) -> Option<usize> {
+        self.state.try_lock().ok().map(|state| state.bytes)
     }
 
     /// Bytes in memory and stretches on disk.
@@ -273,6 +296,7 @@ mod tests {
     fn stretch(data: &[u8], last: bool) -> Stretch {
         Stretch {
             transform: "source".into(),
+            family: None,
             data: Bytes::copy_from_slice(data),
             last,
         }

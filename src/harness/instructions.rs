@@ -5,12 +5,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use beam_proto::fnexec::ProcessBundleRequest;
 
 use super::inbox::{Expectant, Inbox, InboxBudget};
 use super::jobs::BundleRequest;
+use super::page::Census;
+use super::process::Thread;
 use super::response::PlanFacts;
+use super::work::{Creating, Stage, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Activity, HeldOutput, PlanMetrics};
 
@@ -27,6 +31,8 @@ pub(crate) struct Running {
     pub(crate) metrics: Arc<PlanMetrics>,
     pub(crate) activity: Activity,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) thread: Thread,
+    pub(crate) began: Instant,
     pub(crate) held: Arc<HeldOutput>,
 }
 
@@ -67,6 +73,7 @@ struct Live {
     early: Option<Arc<str>>,
     inbox: Arc<Inbox>,
     deferred: Option<Deferred>,
+    creating: Option<Creating>,
     running: Option<Running>,
 }
 
@@ -86,6 +93,7 @@ impl Live {
             early: None,
             inbox: Inbox::new(budget),
             deferred: None,
+            creating: None,
             running: None,
         }
     }
@@ -176,6 +184,13 @@ impl Instructions {
         Some((inbox, None))
     }
 
+    /// Records that a bundle's plan is being made.
+    pub(crate) fn create(&self, id: &str, creating: Creating) {
+        if let Some(live) = self.table().live.get_mut(id) {
+            live.creating = Some(creating);
+        }
+    }
+
     /// Records that a bundle can be asked about. If a stream that it reads from broke since it was announced, input may
     /// have gone down with it: then no more can come.
     pub(crate) fn run(&self, id: &str, running: Running) {
@@ -188,6 +203,7 @@ impl Instructions {
         for (_, (_, why)) in breaks {
             live.inbox.cut_off(Error::transport(why.as_str()));
         }
+        live.creating = None;
         live.running = Some(running);
     }
 
@@ -225,6 +241,34 @@ impl Instructions {
             Some(_) => Known::Nothing,
             None if table.ended.get(id) == Some(&true) => Known::Failed,
             None => Known::Nothing,
+        }
+    }
+
+    /// All bundles that have a thread.
+    pub(crate) fn works(&self) -> Vec<Work> {
+        let table = self.table();
+        let works = table.live.iter().filter_map(|(id, live)| {
+            let stage = match (&live.running, &live.creating) {
+                (Some(running), _) => Stage::Running(running.clone()),
+                (None, Some(creating)) => Stage::Creating(creating.clone()),
+                (None, None) => return None,
+            };
+            Some(Work {
+                instruction: id.clone(),
+                stage,
+            })
+        });
+        works.collect()
+    }
+
+    /// How many bundles there are, by what they wait for.
+    pub(crate) fn census(&self) -> Census {
+        let table = self.table();
+        let count = |wanted: fn(&Live) -> bool| table.live.values().filter(|l| wanted(l)).count();
+        Census {
+            announced: count(|live| live.announced),
+            deferred: count(|live| live.deferred.is_some()),
+            early: count(|live| !live.announced),
         }
     }
 

@@ -4,23 +4,35 @@
 
 mod bundles;
 mod context;
+mod failures;
 mod flusher;
 mod inbox;
 mod instructions;
 mod jobs;
 mod log;
-mod memory;
+mod lulls;
 mod metrics;
 pub(crate) mod options;
 mod outbox;
+mod page;
 pub mod pool;
+mod process;
 mod process_metrics;
 mod response;
 mod rim;
 mod sampler;
+mod samples;
 mod spill;
+mod status;
+mod stuck;
+mod times;
+mod watch;
 mod wire;
+mod work;
 pub mod worker;
 
 pub use log::install_logging;
+pub use samples::Sampling;
+pub use stuck::STUCK;
+pub use watch::Watch;
 pub use worker::{Budgets, Options};

@@ -1,26 +1,35 @@
 //! One worker: connects to a runner, serves it, and ends in good order.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::bundles::{Bundles, Plans};
 use super::context::{self, LogContext};
+use super::failures::Failures;
 use super::flusher;
 use super::inbox::InboxBudget;
 use super::instructions::Instructions;
 use super::jobs::Jobs;
 use super::log::process_level;
 use super::log::queue::LogQueue;
+use super::lulls::Lulls;
 use super::metrics::ShortIds;
 use super::options::{LogLevels, WorkerOptions};
 use super::rim::Rim;
 use super::sampler::Sampler;
+use super::samples::Sampling;
+use super::status;
+use super::stuck::Reporter;
+use super::watch::Watch;
 use super::wire::control::Control;
 use super::wire::data::DataClients;
 use super::wire::logging;
 use super::wire::state::StateClients;
+use super::wire::status::StatusStream;
 use super::wire::{Peer, provision};
 use crate::error::{Context, Error, Result};
 use crate::exec::Registry;
@@ -48,8 +57,14 @@ pub struct Options {
     pub control_endpoint: Option<String>,
     /// `host:port` of the logging service, unless the provision service names it.
     pub logging_endpoint: Option<String>,
+    /// `host:port` of the status service, unless the provision service names it. Many runners have none.
+    pub status_endpoint: Option<String>,
     /// What may wait in memory.
     pub budgets: Budgets,
+    /// How closely bundles are watched.
+    pub watch: Watch,
+    /// Which elements are kept for people who look into a running pipeline.
+    pub sampling: Sampling,
 }
 
 /// What may wait in memory, in bytes.
@@ -193,11 +208,13 @@ struct Worker {
     /// Sends on what slow bundles hold back.
     flowing: Option<tokio::task::JoinHandle<()>>,
     _sampler: Sampler,
+    _status: Option<StatusStream>,
 }
 
 impl Worker {
     async fn connect(options: Options, registry: Arc<Registry>, rim: Rim) -> Result<Self> {
         registry.check()?;
+        let started = Instant::now();
         let peer = Peer::new(&options.id)?;
         let mut info = match &options.provision_endpoint {
             Some(endpoint) => provision::fetch(&peer, endpoint, PROVISION_TIMEOUT).await?,
@@ -215,8 +232,15 @@ impl Worker {
                 .or(option)
                 .filter(|url| !url.is_empty())
         };
-        let logging = named(info.logging_endpoint, options.logging_endpoint)
-            .map(|endpoint| tokio::spawn(logging::run(peer.clone(), endpoint, log.clone())));
+        // Held by the stream for as long as it lives.
+        let (alive, logged) = sync_channel::<()>(0);
+        let logging = named(info.logging_endpoint, options.logging_endpoint).map(|endpoint| {
+            let stream = logging::run(peer.clone(), endpoint, log.clone());
+            tokio::spawn(async move {
+                let _alive = alive;
+                stream.await;
+            })
+        });
         if logging.is_some() {
             context::enter(Some(LogContext {
                 queue: log.clone(),
@@ -243,7 +267,7 @@ impl Worker {
         let outbound = worker_options.outbound_budget;
         let budget = InboxBudget::new(inbound.unwrap_or(options.budgets.inbound));
         let jobs = Jobs::new(budget.starving());
-        let instructions = Arc::new(Instructions::new(budget));
+        let instructions = Arc::new(Instructions::new(budget.clone()));
         let bundles = Arc::new(Bundles {
             registry,
             rim,
@@ -254,7 +278,7 @@ impl Worker {
                 outbound.unwrap_or(options.budgets.outbound),
             ),
             instructions,
-            state: StateClients::new(peer),
+            state: StateClients::new(peer.clone()),
             descriptors: control.descriptors(),
             answers: control.answers(),
             short_ids: ShortIds::new(&options.id),
@@ -263,6 +287,11 @@ impl Worker {
             jobs: jobs.clone(),
             options: worker_options,
             plans: Mutex::new(Plans::default()),
+            budget,
+            lulls: Mutex::new(Lulls::new(options.watch)),
+            failures: Failures::default(),
+            samples: options.sampling.samples(),
+            tearing: Arc::new(AtomicBool::new(false)),
         });
         let worker = Arc::downgrade(&bundles);
         jobs.set_work(move |jobs| {
@@ -271,12 +300,30 @@ impl Worker {
             }
         });
         let moving = tokio::spawn(jobs.keep_moving());
+        let reporter = Reporter {
+            log: log.clone(),
+            logged: logging.is_some().then_some(logged),
+            timeout: options.watch.timeout,
+        };
         let flowing = bundles
             .options
             .flush_every
             .map(|every| tokio::spawn(flusher::keep_flowing(bundles.instructions.clone(), every)));
-        let sampler = Sampler::start(bundles.clone())
+        let sampler = Sampler::start(bundles.clone(), options.watch.sane_period(), reporter)
             .map_err(|e| Error::config("the sampling thread cannot be started").because(e))?;
+        let status = named(info.status_endpoint, options.status_endpoint).map(|endpoint| {
+            let (about, id) = (bundles.clone(), options.id);
+            let log = LogContext {
+                queue: log.clone(),
+                bundle: None,
+            };
+            StatusStream::start(peer, endpoint, log, move || {
+                status::page(&id, started, &about)
+            })
+        });
+        let status = status
+            .transpose()
+            .map_err(|e| Error::config("the status thread cannot be started").because(e))?;
         Ok(Worker {
             control,
             bundles,
@@ -285,6 +332,7 @@ impl Worker {
             moving,
             flowing,
             _sampler: sampler,
+            _status: status,
         })
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub(crate) use levels::LogLevels;
 use tracing::level_filters::LevelFilter;
 
-use super::memory;
+use super::process;
 use crate::dofn::OptionValues;
 use reader::Reader;
 
@@ -85,7 +85,7 @@ impl WorkerOptions {
     /// What the options of a pipeline say, as a provision service has them, and what is wrong with them.
     pub(crate) fn of(options: Option<prost_types::Struct>) -> (Self, Vec<String>) {
         let submitted = values::option_values(options.unwrap_or_default());
-        Self::parse(submitted, memory::limit())
+        Self::parse(submitted, process::memory())
     }
 
     /// What options say where the system grants so many bytes of memory.

@@ -7,7 +7,7 @@ use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::instruction_response::Response;
 use beam_proto::fnexec::{
     FinalizeBundleResponse, GetProcessBundleDescriptorRequest, InstructionRequest,
-    MonitoringInfosMetadataResponse, ProcessBundleDescriptor, RegisterResponse, SampleDataResponse,
+    MonitoringInfosMetadataResponse, ProcessBundleDescriptor, RegisterResponse,
 };
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::harness::bundles::Bundles;
 use crate::harness::instructions::Known;
 use crate::harness::process_metrics::harness_infos;
-use crate::harness::response;
+use crate::harness::{response, samples};
 
 const CONTROL: &str = "/org.apache.beam.model.fn_execution.v1.BeamFnControl/Control";
 
@@ -125,8 +125,9 @@ fn dispatch(request: InstructionRequest, bundles: &Bundles) -> Option<Rope> {
             &id,
             Response::FinalizeBundle(FinalizeBundleResponse::default()),
         ),
-        Some(Request::SampleData(_)) => {
-            response::answer(&id, Response::SampleData(SampleDataResponse::default()))
+        Some(Request::SampleData(wanted)) => {
+            let samples = samples::answer(bundles.samples.as_deref(), &wanted);
+            response::answer(&id, Response::SampleData(samples))
         }
         Some(Request::Register(register)) => {
             bundles.register(register.process_bundle_descriptor);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use beam_proto::fnexec::{Elements, InstructionRequest, StateResponse};
+use beam_proto::fnexec::{Elements, InstructionRequest, StateResponse, WorkerStatusRequest};
 use tokio::sync::{mpsc, watch};
 use tonic::Status;
 
@@ -22,6 +22,7 @@ pub(super) struct Hub {
     pub(super) control: Line<InstructionRequest>,
     pub(super) data: Vec<Line<Elements>>,
     pub(super) state: Line<StateResponse>,
+    pub(super) status: Line<WorkerStatusRequest>,
     /// Whether output is read.
     pub(super) reading: watch::Sender<bool>,
     /// Whether answers to state requests are held back.
@@ -49,6 +50,7 @@ impl Hub {
             control: Line::default(),
             data: (0..data_services).map(|_| Line::default()).collect(),
             state: Line::default(),
+            status: Line::default(),
             reading: watch::Sender::new(true),
             holding_state: watch::Sender::new(false),
             reading_logs: watch::Sender::new(true),

@@ -15,6 +15,8 @@ mod services;
 mod settings;
 mod stage;
 mod state;
+mod status;
+mod timers;
 mod transcript;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,6 +41,7 @@ pub use outcome::BundleOutcome;
 pub use random::Random;
 pub use settings::Settings;
 pub use state::{iterable_key, multimap_key, multimap_keys_key, tail_key};
+pub use timers::HeldTimer;
 
 use self::hub::Hub;
 use self::ledger::Ledger;
@@ -116,6 +119,8 @@ impl FakeRunner {
             provisions,
             options,
             budgets,
+            watch,
+            sampling,
             time_limit,
             data_services,
             starts_worker,
@@ -148,6 +153,8 @@ impl FakeRunner {
         if starts_worker {
             let options = Options {
                 budgets,
+                watch,
+                sampling,
                 ..runner.options()
             };
             runner.start_worker(options, Arc::new(registry), stopped);
@@ -196,6 +203,7 @@ impl FakeRunner {
             provision_endpoint: address(&self.servers.provision, self.provisions),
             control_endpoint: address(&self.servers.control, !self.provisions),
             logging_endpoint: address(&self.servers.logging, !self.provisions),
+            status_endpoint: address(&self.servers.status, !self.provisions),
             ..Options::default()
         }
     }

@@ -20,7 +20,7 @@ use super::hub::Hub;
 use super::ledger::Ledger;
 
 /// Counts a stream of a service as long as it stands.
-struct Standing {
+pub(super) struct Standing {
     hub: Arc<Hub>,
     service: String,
     /// How often connections had been cut when it was opened.
@@ -28,7 +28,7 @@ struct Standing {
 }
 
 impl Standing {
-    fn new(hub: &Arc<Hub>, service: &str) -> Self {
+    pub(super) fn new(hub: &Arc<Hub>, service: &str) -> Self {
         let cuts = hub.with(|ledger| {
             ledger.opened(service);
             ledger.cuts

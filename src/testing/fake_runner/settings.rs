@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::FakeRunner;
 use crate::exec::Registry;
-use crate::harness::Budgets;
+use crate::harness::{Budgets, Sampling, Watch};
 
 /// What a [`FakeRunner`] is like. [`FakeRunner::of`] makes one.
 #[must_use = "a runner must be started"]
@@ -16,6 +16,8 @@ pub struct Settings {
     pub(super) provisions: bool,
     pub(super) options: serde_json::Map<String, serde_json::Value>,
     pub(super) budgets: Budgets,
+    pub(super) watch: Watch,
+    pub(super) sampling: Sampling,
     pub(super) time_limit: Duration,
     pub(super) data_services: usize,
     pub(super) starts_worker: bool,
@@ -31,6 +33,8 @@ impl Settings {
             provisions: false,
             options: serde_json::Map::new(),
             budgets: Budgets::default(),
+            watch: Watch::default(),
+            sampling: Sampling::default(),
             time_limit: Duration::from_secs(20),
             data_services: 1,
             starts_worker: true,
@@ -71,6 +75,18 @@ impl Settings {
     /// What the worker may keep in memory.
     pub fn budgets(mut self, budgets: Budgets) -> Self {
         self.budgets = budgets;
+        self
+    }
+
+    /// How closely the worker watches its bundles.
+    pub fn watch(mut self, watch: Watch) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// Which elements the worker keeps for people who look into a running pipeline.
+    pub fn sampling(mut self, sampling: Sampling) -> Self {
+        self.sampling = sampling;
         self
     }
 
