@@ -23,6 +23,7 @@ use crate::harness::context;
 pub fn install_logging() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
+        // What the process wants, it wants until its end.
         std::mem::forget(verbosity::Verbosity::new(process_level()));
         // A program that has set up logging of its own keeps it.
         let _ = tracing_subscriber::registry().with(FnApiLayer).try_init();
