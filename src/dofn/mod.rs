@@ -25,9 +25,10 @@ pub use context::{BundleCx, Cx};
 pub use edge::{Consumer, Discard, Link};
 pub use metric::{
     ApiCall, ApiCounts, BoundedTrie, BoundedTrieCell, BoundedTrieData, BucketOptions, Buckets,
-    Counter, CounterCell, Distribution, DistributionCell, Exponential, Gauge, GaugeCell, Histogram,
-    HistogramCell, HistogramData, Linear, MetricCell, MetricId, MetricSet, Spread, StringSet,
-    StringSetCell, TrieNode, TriePath,
+    Counter, CounterCell, Distribution, DistributionCell, DoubleDistribution,
+    DoubleDistributionCell, DoubleGauge, DoubleGaugeCell, DoubleSpread, DoubleSum, DoubleSumCell,
+    Exponential, Gauge, GaugeCell, Histogram, HistogramCell, HistogramData, Linear, MetricCell,
+    MetricId, MetricSet, Spread, StringSet, StringSetCell, TrieNode, TriePath,
 };
 pub use named::{FUNCTION_URN, FunctionPayload, Named, namespace};
 pub use options::{OptionValues, Options};

@@ -6,7 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use beam_proto::pipeline::MonitoringInfo;
 use beam_proto::urns::MonitoringInfoSpec;
-use beam_proto::urns::monitoring_infos::{USER_BOUNDED_TRIE, USER_HISTOGRAM, USER_SET_STRING};
+use beam_proto::urns::monitoring_infos::{
+    USER_BOUNDED_TRIE, USER_DISTRIBUTION_DOUBLE, USER_HISTOGRAM, USER_LATEST_DOUBLE,
+    USER_SET_STRING, USER_SUM_DOUBLE,
+};
 use bytes::Bytes;
 use prost::Message;
 
@@ -119,6 +122,9 @@ pub(crate) fn user_kind(cell: &MetricCell) -> (&'static str, &'static str) {
             "beam:metric:user:latest_int64:v1",
             "beam:metrics:latest_int64:v1",
         ),
+        MetricCell::DoubleSum(_) => of(&USER_SUM_DOUBLE),
+        MetricCell::DoubleDistribution(_) => of(&USER_DISTRIBUTION_DOUBLE),
+        MetricCell::DoubleGauge(_) => of(&USER_LATEST_DOUBLE),
         MetricCell::StringSet(_) => of(&USER_SET_STRING),
         MetricCell::BoundedTrie(_) => of(&USER_BOUNDED_TRIE),
         MetricCell::Histogram(_) => of(&USER_HISTOGRAM),
@@ -147,6 +153,22 @@ pub(crate) fn put_user(cell: &MetricCell, payload: &mut Vec<u8>) -> bool {
                 true
             }
         },
+        MetricCell::DoubleSum(sum) => {
+            payload.extend(sum.get().to_be_bytes());
+            sum.get() != 0.0
+        }
+        MetricCell::DoubleDistribution(distribution) => distribution.get().is_some_and(|spread| {
+            put_varint(payload, spread.count as u64);
+            for part in [spread.sum, spread.min, spread.max] {
+                payload.extend(part.to_be_bytes());
+            }
+            true
+        }),
+        MetricCell::DoubleGauge(gauge) => gauge.get().is_some_and(|(millis, value)| {
+            put_varint(payload, millis as u64);
+            payload.extend(value.to_be_bytes());
+            true
+        }),
         MetricCell::StringSet(strings) => strings.with(|set| put_strings(set, payload)),
         MetricCell::BoundedTrie(trie) => {
             let data = trie.get();
@@ -208,8 +230,8 @@ mod tests {
 
     use super::*;
     use crate::dofn::{
-        BoundedTrieCell, Buckets, CounterCell, DistributionCell, GaugeCell, HistogramCell, Linear,
-        StringSetCell,
+        BoundedTrieCell, Buckets, CounterCell, DistributionCell, DoubleDistributionCell,
+        DoubleGaugeCell, DoubleSumCell, GaugeCell, HistogramCell, Linear, StringSetCell,
     };
 
     #[test]
@@ -261,9 +283,38 @@ mod tests {
     }
 
     #[test]
+    fn golden_payloads_of_floating_point_numbers() {
+        let payload = |cell| {
+            let mut out = Vec::new();
+            assert!(put_user(&cell, &mut out));
+            out
+        };
+        let sum = Arc::new(DoubleSumCell::default());
+        [1.25, 0.25].into_iter().for_each(|n| sum.add(n));
+        let bytes = |n: f64| n.to_be_bytes();
+        assert_eq!(bytes(1.5), *b"\x3f\xf8\0\0\0\0\0\0");
+        assert_eq!(payload(MetricCell::DoubleSum(sum)), bytes(1.5));
+        let spread = Arc::new(DoubleDistributionCell::default());
+        [-1.0, 2.5].into_iter().for_each(|n| spread.add(n));
+        assert_eq!(
+            payload(MetricCell::DoubleDistribution(spread)),
+            [&[2][..], &bytes(1.5), &bytes(-1.0), &bytes(2.5)].concat()
+        );
+        let gauge = Arc::new(DoubleGaugeCell::default());
+        gauge.set(300, 1.5);
+        assert_eq!(
+            payload(MetricCell::DoubleGauge(gauge)),
+            [&[0xac, 2][..], &bytes(1.5)].concat()
+        );
+    }
+
+    #[test]
     fn metrics_that_were_never_touched_have_no_payload() {
         let is_sent = |cell| put_user(&cell, &mut Vec::new());
         assert!(!is_sent(MetricCell::StringSet(Arc::default())));
+        assert!(!is_sent(MetricCell::DoubleSum(Arc::default())));
+        assert!(!is_sent(MetricCell::DoubleDistribution(Arc::default())));
+        assert!(!is_sent(MetricCell::DoubleGauge(Arc::default())));
         assert!(!is_sent(MetricCell::BoundedTrie(Arc::default())));
         let buckets = <Linear<0, 1, 3>>::OPTIONS;
         let histogram = Arc::new(HistogramCell::new(buckets));

@@ -1,7 +1,7 @@
 //! Runs bundles of a function by hand.
 
 use std::any::type_name;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,9 +11,8 @@ use super::Bench;
 use super::tester_timers::{Family, Pending, key_of};
 use crate::dofn::timer::{TimerHandlers, TimerRules, TimerWiring};
 use crate::dofn::{
-    BoundedTrieData, BundleCx, Cx, Describe, DoFn, FunctionPayload, HistogramData, MetricCell,
-    MetricSet, Named, Ports, Scope, Services, SideReader, Spread, StateKind, TimeDomain, View,
-    Wiring,
+    BundleCx, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet, Named, Ports, Scope,
+    Services, SideReader, StateKind, TimeDomain, View, Wiring,
 };
 use crate::element::{
     Coder, Element, Header, Nesting, Pane, Timestamp, WindowBytes, WindowCoding, encoded,
@@ -167,55 +166,7 @@ impl<F: DoFn> DoFnTester<F> {
         Ok(outputs)
     }
 
-    /// The sum of a counter in the last bundle; `None` if there is no such counter.
-    pub fn counter(&self, name: &str) -> Option<i64> {
-        match self.metric(name)? {
-            MetricCell::Counter(cell) => Some(cell.get()),
-            _ => None,
-        }
-    }
-
-    /// A distribution in the last bundle; `None` if it is empty or there is no such distribution.
-    pub fn distribution(&self, name: &str) -> Option<Spread> {
-        match self.metric(name)? {
-            MetricCell::Distribution(cell) => cell.get(),
-            _ => None,
-        }
-    }
-
-    /// What a gauge was last set to in the last bundle; `None` if it was not or there is no such gauge.
-    pub fn gauge(&self, name: &str) -> Option<i64> {
-        match self.metric(name)? {
-            MetricCell::Gauge(cell) => cell.get().map(|(_, value)| value),
-            _ => None,
-        }
-    }
-
-    /// The strings of a set in the last bundle; `None` if there is no such set.
-    pub fn string_set(&self, name: &str) -> Option<BTreeSet<String>> {
-        match self.metric(name)? {
-            MetricCell::StringSet(cell) => Some(cell.with(BTreeSet::clone)),
-            _ => None,
-        }
-    }
-
-    /// The paths of a trie in the last bundle; `None` if there is no such trie.
-    pub fn bounded_trie(&self, name: &str) -> Option<BoundedTrieData> {
-        match self.metric(name)? {
-            MetricCell::BoundedTrie(cell) => Some(cell.get()),
-            _ => None,
-        }
-    }
-
-    /// A histogram in the last bundle; `None` if it is empty or there is no such histogram.
-    pub fn histogram(&self, name: &str) -> Option<HistogramData> {
-        match self.metric(name)? {
-            MetricCell::Histogram(cell) => cell.get(),
-            _ => None,
-        }
-    }
-
-    fn metric(&self, name: &str) -> Option<&MetricCell> {
+    pub(super) fn metric(&self, name: &str) -> Option<&MetricCell> {
         let mut metrics = self.metrics.iter();
         metrics
             .find(|(id, _)| id.name == name)

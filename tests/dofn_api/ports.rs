@@ -1,6 +1,8 @@
 //! Functions with outputs, metrics and a name.
 
-use ferrobeam::dofn::{Exponential, FunctionPayload, Named, Spread};
+use ferrobeam::dofn::{
+    DoubleDistribution, DoubleGauge, DoubleSum, Exponential, FunctionPayload, Named, Spread,
+};
 use ferrobeam::prelude::*;
 use ferrobeam::serde_json;
 use ferrobeam::testing::{Bench, DoFnTester};
@@ -196,6 +198,9 @@ struct KeepIo {
     #[port(name = "odd: ä/%")]
     files: BoundedTrie,
     lengths: Histogram<Exponential<0, 4>>,
+    halves: DoubleSum,
+    spread: DoubleDistribution,
+    last: DoubleGauge,
     options: Options,
 }
 
@@ -207,6 +212,9 @@ impl DoFn for Keep {
         io.names.add(&text);
         io.files.add(&text.split('/').collect::<Vec<_>>());
         io.lengths.add(text.len() as f64);
+        io.halves.add(text.len() as f64 / 2.0);
+        io.spread.add(text.len() as f64 / 2.0);
+        io.last.set(text.len() as f64 / 2.0);
         if let Some(suffix) = io.options.parse::<String>("suffix")? {
             io.out.emit(cx, text + &suffix);
         }
@@ -227,6 +235,11 @@ fn sets_tries_and_histograms_are_those_of_the_last_bundle() {
     assert_eq!(files, ["a,b", "a,c", "a,long"]);
     let lengths = tester.histogram("lengths").unwrap();
     assert_eq!((lengths.count, lengths.counts), (4, vec![0, 3, 1, 0]));
+    assert_eq!(tester.double_sum("halves"), Some(7.5));
+    let spread = tester.double_distribution("spread").unwrap();
+    assert_eq!((spread.count, spread.sum), (4, 7.5));
+    assert_eq!((spread.min, spread.max), (1.5, 3.0));
+    assert_eq!(tester.double_gauge("last"), Some(3.0));
     assert_eq!(tester.string_set("lengths"), None);
     assert_eq!(tester.bounded_trie("files"), None);
     tester.run(text([])).unwrap();

@@ -4,6 +4,7 @@
 //! have no locks; those of the others have locks that hardly anybody else wants.
 
 mod api;
+mod doubles;
 mod histogram;
 mod numbers;
 mod strings;
@@ -13,6 +14,10 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use api::{ApiCall, ApiCounts};
+pub use doubles::{
+    DoubleDistribution, DoubleDistributionCell, DoubleGauge, DoubleGaugeCell, DoubleSpread,
+    DoubleSum, DoubleSumCell,
+};
 pub use histogram::{
     BucketOptions, Buckets, Exponential, Histogram, HistogramCell, HistogramData, Linear,
 };
@@ -43,6 +48,12 @@ pub enum MetricCell {
     Distribution(Arc<DistributionCell>),
     /// A latest value.
     Gauge(Arc<GaugeCell>),
+    /// A sum of floating-point numbers.
+    DoubleSum(Arc<DoubleSumCell>),
+    /// A distribution of floating-point numbers.
+    DoubleDistribution(Arc<DoubleDistributionCell>),
+    /// A latest floating-point number.
+    DoubleGauge(Arc<DoubleGaugeCell>),
     /// A set of strings.
     StringSet(Arc<StringSetCell>),
     /// A set of paths.
@@ -57,6 +68,9 @@ impl MetricCell {
             MetricCell::Counter(cell) => cell.reset(),
             MetricCell::Distribution(cell) => cell.clear(),
             MetricCell::Gauge(cell) => cell.reset(),
+            MetricCell::DoubleSum(cell) => cell.reset(),
+            MetricCell::DoubleDistribution(cell) => cell.reset(),
+            MetricCell::DoubleGauge(cell) => cell.reset(),
             MetricCell::StringSet(cell) => cell.reset(),
             MetricCell::BoundedTrie(cell) => cell.reset(),
             MetricCell::Histogram(cell) => cell.reset(),
@@ -84,7 +98,8 @@ macro_rules! cells {
 
 cells!(
     Counter CounterCell, Distribution DistributionCell, Gauge GaugeCell, StringSet StringSetCell,
-    BoundedTrie BoundedTrieCell, Histogram HistogramCell
+    BoundedTrie BoundedTrieCell, Histogram HistogramCell, DoubleSum DoubleSumCell,
+    DoubleDistribution DoubleDistributionCell, DoubleGauge DoubleGaugeCell
 );
 
 /// The cell of the port `name`.

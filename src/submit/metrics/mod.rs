@@ -1,41 +1,21 @@
 //! Metrics of a job.
 
+mod value;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use beam_proto::job::MetricResults;
-use beam_proto::pipeline::{BoundedTrie, HistogramValue, MonitoringInfo};
+use beam_proto::pipeline::MonitoringInfo;
 use beam_proto::urns::monitoring_info_labels as labels;
-use beam_proto::urns::monitoring_infos::{
-    USER_BOUNDED_TRIE, USER_DISTRIBUTION_INT64, USER_HISTOGRAM, USER_LATEST_INT64, USER_SET_STRING,
-    USER_SUM_INT64,
-};
 
-use prost::Message;
+pub use value::MetricValue;
+use value::{merged, value};
 
-use crate::dofn::{BoundedTrieData, HistogramData, MetricId, Spread};
-use crate::element::{Element, Input, Nesting, Timestamp};
+use crate::dofn::{BoundedTrieData, DoubleSpread, HistogramData, MetricId, Spread};
 use crate::error::{Context, Result};
-use crate::model::metrics::{histogram_from_proto, trie_from_proto};
 
 /// Full names of transforms by id.
 pub(super) type Names = HashMap<String, String>;
-
-/// The value of a user metric.
-#[derive(Debug, Clone, PartialEq)]
-pub enum MetricValue {
-    /// A sum.
-    Counter(i64),
-    /// Count, sum, least and greatest.
-    Distribution(Spread),
-    /// The latest value, and when it was set.
-    Gauge(Timestamp, i64),
-    /// A set of strings.
-    StringSet(BTreeSet<String>),
-    /// A set of paths.
-    BoundedTrie(BoundedTrieData),
-    /// Counts by bucket.
-    Histogram(HistogramData),
-}
 
 /// The metrics that functions kept during a job.
 ///
@@ -106,6 +86,30 @@ impl JobMetrics {
         }
     }
 
+    /// A sum of floating-point numbers over all transforms that have it.
+    pub fn double_sum(&self, namespace: &str, name: &str) -> Option<f64> {
+        match self.total(namespace, name)? {
+            MetricValue::DoubleSum(sum) => Some(sum),
+            _ => None,
+        }
+    }
+
+    /// A distribution of floating-point numbers over all transforms that have it.
+    pub fn double_distribution(&self, namespace: &str, name: &str) -> Option<DoubleSpread> {
+        match self.total(namespace, name)? {
+            MetricValue::DoubleDistribution(spread) => Some(spread),
+            _ => None,
+        }
+    }
+
+    /// The latest value of a gauge of floating-point numbers over all transforms that have it.
+    pub fn double_gauge(&self, namespace: &str, name: &str) -> Option<f64> {
+        match self.total(namespace, name)? {
+            MetricValue::DoubleGauge(_, value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// The strings of a set over all transforms that have it.
     pub fn string_set(&self, namespace: &str, name: &str) -> Option<BTreeSet<String>> {
         match self.total(namespace, name)? {
@@ -147,84 +151,12 @@ fn id(info: &MonitoringInfo, names: &Names) -> Option<MetricId> {
     })
 }
 
-/// The value of a user metric of a kind that functions here can keep.
-fn value(info: &MonitoringInfo) -> Result<Option<MetricValue>> {
-    let mut input = Input::new(&info.payload);
-    let mut number = || input.varint().map(|n| n as i64);
-    Ok(if info.urn == USER_SUM_INT64.urn {
-        Some(MetricValue::Counter(number()?))
-    } else if info.urn == USER_DISTRIBUTION_INT64.urn {
-        Some(MetricValue::Distribution(Spread {
-            count: number()?,
-            sum: number()?,
-            min: number()?,
-            max: number()?,
-        }))
-    } else if info.urn == USER_LATEST_INT64.urn {
-        let at = Timestamp::from_millis(number()?);
-        Some(MetricValue::Gauge(at, number()?))
-    } else if info.urn == USER_SET_STRING.urn {
-        Some(MetricValue::StringSet(strings(&mut input)?))
-    } else if info.urn == USER_BOUNDED_TRIE.urn {
-        let proto = BoundedTrie::decode(info.payload.clone())?;
-        Some(MetricValue::BoundedTrie(trie_from_proto(proto)))
-    } else if info.urn == USER_HISTOGRAM.urn {
-        let proto = HistogramValue::decode(info.payload.clone())?;
-        Some(MetricValue::Histogram(histogram_from_proto(proto)?))
-    } else {
-        None
-    })
-}
-
-/// Strings with their number before them.
-fn strings(input: &mut Input<'_>) -> Result<BTreeSet<String>> {
-    let all: Vec<String> = Element::decode(input, Nesting::Nested)?;
-    Ok(all.into_iter().collect())
-}
-
-fn merged(a: MetricValue, b: MetricValue) -> MetricValue {
-    match (a, b) {
-        (MetricValue::Counter(a), MetricValue::Counter(b)) => {
-            MetricValue::Counter(a.wrapping_add(b))
-        }
-        (MetricValue::Distribution(a), MetricValue::Distribution(b)) => {
-            MetricValue::Distribution(spread(a, b))
-        }
-        (MetricValue::Gauge(at, value), MetricValue::Gauge(later, _)) if at > later => {
-            MetricValue::Gauge(at, value)
-        }
-        (MetricValue::StringSet(mut a), MetricValue::StringSet(b)) => {
-            a.extend(b);
-            MetricValue::StringSet(a)
-        }
-        (MetricValue::BoundedTrie(mut a), MetricValue::BoundedTrie(b)) => {
-            a.merge(b);
-            MetricValue::BoundedTrie(a)
-        }
-        (MetricValue::Histogram(mut a), MetricValue::Histogram(b)) => {
-            let merges = a.merge(&b);
-            MetricValue::Histogram(if merges { a } else { b })
-        }
-        // The later gauge, or the later of two histograms whose buckets differ. Metrics of different kinds cannot have one name.
-        (_, b) => b,
-    }
-}
-
-fn spread(a: Spread, b: Spread) -> Spread {
-    match (a.count, b.count) {
-        (0, _) => b,
-        (_, 0) => a,
-        _ => Spread {
-            count: a.count.wrapping_add(b.count),
-            sum: a.sum.wrapping_add(b.sum),
-            min: a.min.min(b.min),
-            max: a.max.max(b.max),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use beam_proto::urns::monitoring_infos::{
+        USER_BOUNDED_TRIE, USER_DISTRIBUTION_DOUBLE, USER_DISTRIBUTION_INT64, USER_HISTOGRAM,
+        USER_LATEST_DOUBLE, USER_LATEST_INT64, USER_SET_STRING, USER_SUM_DOUBLE, USER_SUM_INT64,
+    };
     use bytes::Bytes;
 
     use super::*;
@@ -301,6 +233,31 @@ mod tests {
             Vec::new(),
         );
         assert_eq!(metrics.gauge("ns", "m"), Some(42));
+    }
+
+    #[test]
+    fn floating_point_numbers_are_merged() {
+        let one_and_a_half = b"\x3f\xf8\0\0\0\0\0\0";
+        let urn = USER_SUM_DOUBLE.urn;
+        let infos = vec![
+            info(urn, "a", one_and_a_half),
+            info(urn, "b", one_and_a_half),
+        ];
+        assert_eq!(read(infos, Vec::new()).double_sum("ns", "m"), Some(3.0));
+        let urn = USER_DISTRIBUTION_DOUBLE.urn;
+        let payload = b"\x01\x3f\xf8\0\0\0\0\0\0\x3f\xf8\0\0\0\0\0\0\x3f\xf8\0\0\0\0\0\0";
+        let infos = vec![info(urn, "a", payload), info(urn, "b", payload)];
+        let spread = DoubleSpread {
+            count: 2,
+            sum: 3.0,
+            min: 1.5,
+            max: 1.5,
+        };
+        let metrics = read(infos, Vec::new());
+        assert_eq!(metrics.double_distribution("ns", "m"), Some(spread));
+        let urn = USER_LATEST_DOUBLE.urn;
+        let infos = vec![info(urn, "a", b"\x05\x3f\xf8\0\0\0\0\0\0")];
+        assert_eq!(read(infos, Vec::new()).double_gauge("ns", "m"), Some(1.5));
     }
 
     #[test]
