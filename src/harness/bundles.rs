@@ -14,7 +14,7 @@ use super::inbox::Inbox;
 use super::instructions::{Instructions, Running};
 use super::jobs::{BundleRequest, Jobs, NoThread};
 use super::metrics::ShortIds;
-use super::outbox::BundlePorts;
+use super::outbox::{BundlePorts, BundleTerms};
 use super::response::{self, PlanFacts};
 use super::rim::Rim;
 use super::wire::SendQueue;
@@ -200,7 +200,7 @@ impl Bundles {
     fn process(&self, bundle: BundleRequest) -> Result<super::wire::Rope> {
         let BundleRequest {
             instruction,
-            request,
+            mut request,
             inbox,
         } = bundle;
         let mut linked = self.plan(&request.process_bundle_descriptor_id)?;
@@ -214,7 +214,8 @@ impl Bundles {
             instruction: instruction.clone(),
             plan,
         }));
-        linked.ports.begin(&instruction);
+        let terms = BundleTerms::take(&mut request);
+        linked.ports.begin(&instruction, terms);
         linked.plan.reset();
         let running = Running {
             facts: linked.facts.clone(),

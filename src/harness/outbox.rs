@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use beam_proto::fnexec::ProcessBundleRequest;
+use beam_proto::fnexec::process_bundle_request::CacheToken;
 use bytes::Bytes;
 
 use super::response::ElementsMessage;
@@ -22,9 +24,32 @@ pub(crate) struct BundlePorts {
     bundle: Mutex<Bundle>,
 }
 
+/// What the runner promises about state for one bundle.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct BundleTerms {
+    /// What may be kept of earlier state reads.
+    pub(crate) cache_tokens: Vec<CacheToken>,
+    /// No key of the bundle has user state yet.
+    pub(crate) has_no_state: bool,
+    /// No other bundle in flight has one of its keys.
+    pub(crate) only_bundle_for_keys: bool,
+}
+
+impl BundleTerms {
+    /// Takes the terms out of a request.
+    pub(crate) fn take(request: &mut ProcessBundleRequest) -> Self {
+        BundleTerms {
+            cache_tokens: std::mem::take(&mut request.cache_tokens),
+            has_no_state: request.has_no_state,
+            only_bundle_for_keys: request.only_bundle_for_keys,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Bundle {
     instruction: Arc<str>,
+    terms: BundleTerms,
     /// The last bytes of each sink, which are sent when the bundle has succeeded.
     closed: Vec<(usize, Bytes)>,
 }
@@ -61,9 +86,10 @@ impl BundlePorts {
     }
 
     /// Begins a bundle.
-    pub(crate) fn begin(&self, instruction: &Arc<str>) {
+    pub(crate) fn begin(&self, instruction: &Arc<str>, terms: BundleTerms) {
         let mut bundle = self.bundle();
         bundle.instruction = instruction.clone();
+        bundle.terms = terms;
         bundle.closed.clear();
     }
 
