@@ -51,7 +51,8 @@
 //! | [`InWindow<W>`](dofn::InWindow) | the window of the element in hand |
 //! | [`Counter`](dofn::Counter), [`Distribution`](dofn::Distribution), [`Gauge`](dofn::Gauge) | a metric |
 //!
-//! Values are combined by a [`CombineFn`](dofn::CombineFn). Short functions are chains of closures:
+//! Values are combined by a [`CombineFn`](dofn::CombineFn), and windowed by a standard
+//! [`WindowFn`](window::WindowFn) or a [`WindowFunction`](dofn::WindowFunction) of one's own. Short functions are chains of closures:
 //! [`steps`](dofn::steps).
 //!
 //! # Elements
@@ -86,7 +87,7 @@ pub mod submit;
 pub mod testing;
 pub mod window;
 
-pub use beam_derive::{CombineFn, DoFn, Ports, Row};
+pub use beam_derive::{CombineFn, DoFn, Ports, Row, WindowFunction};
 pub use element::row::{DynRow, Row, Schema};
 pub use element::{Element, Iter, Kv, Timestamp};
 pub use error::{Context, Error, ErrorKind, Result};

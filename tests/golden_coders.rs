@@ -137,19 +137,15 @@ fn timers() {
 
 #[test]
 fn a_header_that_all_values_share() {
-    let coder = Coder {
-        payload: b"\x80\0\0\0\0\0\x03\xe8\0\0\0\x01\x80\0\0\0\0\0\0\x14\x0a\x26\x1e\x28\0"
-            .to_vec()
-            .into(),
-        ..standard(urn::PARAM_WINDOWED_VALUE, [varint(), interval()])
-    };
+    let mut coder = standard(urn::PARAM_WINDOWED_VALUE, [varint(), interval()]);
+    coder.payload = b"\x80\0\0\0\0\0\x03\xe8\0\0\0\x01\x80\0\0\0\0\0\0\x14\x0a\x26\x1e\x28\0"
+        .to_vec()
+        .into();
     let header = Header::of_params(&coder).unwrap();
     assert_eq!(header.timestamp.millis(), 1000);
     assert_eq!((header.pane.index, header.pane.non_speculative), (30, 40));
-    let broken = Coder {
-        payload: b"\x80"[..].to_vec().into(),
-        ..coder
-    };
+    let mut broken = coder;
+    broken.payload = b"\x80"[..].to_vec().into();
     let error = Header::of_params(&broken).unwrap_err().to_string();
     assert!(
         error.contains("param_windowed_value<varint, interval_window>"),
@@ -201,14 +197,12 @@ fn coders() -> Vec<Coder> {
 
 /// The same coder with a length before each part.
 fn prefixed(coder: &Coder) -> Coder {
-    Coder {
-        components: coder
-            .components
-            .iter()
-            .map(|part| Coder::length_prefix(prefixed(part)))
-            .collect(),
-        ..coder.clone()
-    }
+    let parts = coder.components.iter();
+    let mut outer = coder.clone();
+    outer.components = parts
+        .map(|part| Coder::length_prefix(prefixed(part)))
+        .collect();
+    outer
 }
 
 /// Which bytes it yields does not matter, that they are the same each time does.

@@ -24,6 +24,12 @@ pub fn dofn(input: TokenStream) -> TokenStream {
     finish(named::derive(parse_macro_input!(input as DeriveInput)))
 }
 
+/// Names a `WindowFunction`, with the attributes of `#[derive(DoFn)]`.
+#[proc_macro_derive(WindowFunction, attributes(beam))]
+pub fn derive_window_function(input: TokenStream) -> TokenStream {
+    finish(named::derive(parse_macro_input!(input as DeriveInput)))
+}
+
 /// Names a `CombineFn`, with the attributes of `#[derive(DoFn)]`.
 #[proc_macro_derive(CombineFn, attributes(beam))]
 pub fn combine_fn(input: TokenStream) -> TokenStream {

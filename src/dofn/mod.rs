@@ -16,6 +16,7 @@ mod side;
 mod site;
 mod state;
 mod views;
+mod window_function;
 
 pub use closure::{Filter, FlatMap, Map, Start, Step, Steps, Then, TryMap, steps};
 pub use combine::{CombineFn, Count, Max, Mean, Merge, Min, Plain, Sum};
@@ -31,10 +32,11 @@ pub use out::{Meter, Out, Sampler};
 pub use ports::{Describe, InWindow, OutSlot, Port, Ports, Wiring};
 pub use scope::Scope;
 pub use services::{Clock, Services, SideKey, StateKey, StatePort};
-pub use side::{EncodeKey, Reframe, Side, SideAccess, SideReader, View};
+pub use side::{EncodeKey, Reframe, Side, SideAccess, SideReader, SideWindows, View};
 pub use site::Site;
 pub use state::{StateKind, StateProtocol};
 pub use views::{List, Map as MapView, MultiMap, Single};
+pub use window_function::{MergedWindow, WindowFunction};
 
 use std::time::Duration;
 

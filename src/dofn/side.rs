@@ -5,9 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Describe, Port, Scope, SideKey, StateKey, StatePort, Wiring};
-use crate::element::{Element, Iter, Nesting, Page, Pages, Timestamp, encoded};
+use crate::element::{Element, Iter, Nesting, Page, Pages, encoded};
 use crate::error::{Error, Result};
-use crate::window::WindowFn;
 
 /// How the runner must be able to look things up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,15 +93,16 @@ pub type Reframe = Arc<dyn Fn(Arc<dyn Pages>) -> Arc<dyn Pages> + Send + Sync>;
 /// Turns one of our encoded keys into the runner's form.
 pub type EncodeKey = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
 
+/// Finds the encoded window of a side input that belongs to an encoded window of the main input.
+pub type SideWindows = Arc<dyn Fn(&[u8]) -> Result<Bytes> + Send + Sync>;
+
 /// Reads a side input in the window that belongs to the element in hand.
 pub struct SideReader {
     state: Arc<dyn StatePort>,
     key: SideKey,
     /// The encoded main window that `key.window` was mapped from.
     main: Option<Vec<u8>>,
-    /// The end of an encoded main window.
-    end_of: fn(&[u8]) -> Result<Timestamp>,
-    windowing: WindowFn,
+    windows: SideWindows,
     /// For values, and for keys where there are any.
     reframe: Option<Reframe>,
     reframe_keys: Option<Reframe>,
@@ -110,14 +110,12 @@ pub struct SideReader {
 }
 
 impl SideReader {
-    /// A reader of the side input `side` of `transform`, whose windows `windowing` assigns. `end_of` finds the end of
-    /// an encoded window of the main input.
+    /// A reader of the side input `side` of `transform`, in the windows that `windows` finds.
     pub fn new(
         state: Arc<dyn StatePort>,
         transform: Arc<str>,
         side: &str,
-        windowing: WindowFn,
-        end_of: fn(&[u8]) -> Result<Timestamp>,
+        windows: SideWindows,
     ) -> Self {
         let key = SideKey {
             transform,
@@ -128,8 +126,7 @@ impl SideReader {
             state,
             key,
             main: None,
-            end_of,
-            windowing,
+            windows,
             reframe: None,
             reframe_keys: None,
             encode_key: None,
@@ -160,13 +157,7 @@ impl SideReader {
         if self.main.as_deref() == Some(main) {
             return Ok(false);
         }
-        let window = match self.windowing {
-            WindowFn::Global => Bytes::new(),
-            windowing => match windowing.side_window((self.end_of)(main)?)? {
-                None => Bytes::new(),
-                Some(window) => encoded(&window, Nesting::Nested).into(),
-            },
-        };
+        let window = (self.windows)(main)?;
         let moved = self.main.is_none() || window != self.key.window;
         self.key.window = window;
         self.main = Some(main.to_vec());

@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
+
+use super::{Element, Input, Nesting};
+use crate::error::Result;
 
 /// URNs of the standard coders.
 #[allow(missing_docs, reason = "each name is the URN's own")]
@@ -37,6 +41,29 @@ pub struct Coder {
     pub payload: Bytes,
     /// Coders of its parts.
     pub components: Vec<Coder>,
+    pub(crate) ends: Ends,
+}
+
+/// How to step over a value of a coder that only one type knows. It says nothing about which coder it is.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ends(pub(super) Option<fn(&mut Input<'_>) -> Result<()>>);
+
+impl PartialEq for Ends {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Ends {}
+
+impl Hash for Ends {
+    fn hash<H: Hasher>(&self, _state: &mut H) {}
+}
+
+impl fmt::Debug for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "own" } else { "-" })
+    }
 }
 
 impl Coder {
@@ -46,15 +73,28 @@ impl Coder {
             urn: Cow::Borrowed(urn),
             payload: Bytes::new(),
             components: components.into(),
+            ends: Ends::default(),
         }
     }
 
-    /// A coder of your own: a URN that only your functions know. Runners treat its values as opaque bytes.
-    pub fn custom(urn: impl Into<Cow<'static, str>>, payload: impl Into<Bytes>) -> Self {
+    /// The coder of the element type `T`, which nobody else knows. Runners treat its values as opaque bytes.
+    ///
+    /// The values must be the same bytes [nested](Nesting::Nested) and not, so that they say themselves where they end: a
+    /// runner may put a length before one of them, wherever it stands.
+    pub fn own<T: Element>(urn: impl Into<Cow<'static, str>>, payload: impl Into<Bytes>) -> Self {
+        Coder {
+            ends: Ends(Some(|input| T::skip(input, Nesting::Nested))),
+            ..Coder::foreign(urn, payload)
+        }
+    }
+
+    /// A coder of which nothing is known here but its name. The runner must put a length before its values.
+    pub fn foreign(urn: impl Into<Cow<'static, str>>, payload: impl Into<Bytes>) -> Self {
         Coder {
             urn: urn.into(),
             payload: payload.into(),
             components: Vec::new(),
+            ends: Ends::default(),
         }
     }
 

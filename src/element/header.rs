@@ -22,6 +22,9 @@ pub struct Header {
     pub metadata: Option<Box<ElementMetadata>>,
 }
 
+/// How the header of most elements goes on after its timestamp: one global window, and a pane that no trigger has seen.
+const PLAIN: [u8; 5] = [0, 0, 0, 1, 0x0f];
+
 impl Header {
     /// An element in the global window that no trigger has seen.
     pub fn global(timestamp: Timestamp) -> Self {
@@ -54,6 +57,21 @@ impl Header {
     /// Appends the wire form: everything of a windowed value that stands before the value.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
+        let is_plain = self.windows.count == 1
+            && self.windows.bytes.is_empty()
+            && self.pane == Pane::NO_FIRING
+            && self.metadata.is_none();
+        if is_plain {
+            let mut header = [0; 13];
+            header[..8].copy_from_slice(&self.timestamp.to_wire());
+            header[8..].copy_from_slice(&PLAIN);
+            out.extend_from_slice(&header);
+        } else {
+            self.encode_any(out);
+        }
+    }
+
+    fn encode_any(&self, out: &mut Vec<u8>) {
         self.timestamp.encode(out);
         self.windows.encode(out);
         self.pane.encode(out, self.metadata.is_some());
@@ -69,6 +87,21 @@ impl Header {
     /// Bytes that end early or that the format does not allow.
     #[inline]
     pub fn decode_into(&mut self, input: &mut Input<'_>, coding: &WindowCoding) -> Result<()> {
+        if matches!(coding, WindowCoding::Global)
+            && let Some((time, after)) = input.rest().split_first_chunk::<8>()
+            && after.starts_with(&PLAIN)
+        {
+            self.timestamp = Timestamp::from_wire(*time);
+            self.windows.count = 1;
+            self.windows.bytes.clear();
+            self.pane = Pane::NO_FIRING;
+            self.metadata = None;
+            return input.take(8 + PLAIN.len()).map(drop);
+        }
+        self.decode_any(input, coding)
+    }
+
+    fn decode_any(&mut self, input: &mut Input<'_>, coding: &WindowCoding) -> Result<()> {
         self.timestamp = Timestamp::decode(input)?;
         self.windows.decode_into(input, coding)?;
         let (pane, has_metadata) = Pane::decode(input)?;

@@ -18,7 +18,8 @@ impl<K: Element, V: Element> Element for Kv<K, V> {
         self.1.encode(out, at);
     }
 
-    #[inline]
+    // Whoever reads pairs in a loop wants their parts in registers, not behind a call.
+    #[inline(always)]
     fn decode(input: &mut Input<'_>, at: Nesting) -> Result<Self> {
         let key = K::decode(input, Nesting::Nested)?;
         let value = V::decode(input, at)?;

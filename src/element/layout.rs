@@ -31,6 +31,8 @@ pub enum Layout {
     Timer(Box<Layout>, Box<Layout>),
     /// A row of a schema.
     Row(super::row::RowLayout),
+    /// What one type knows to step over.
+    Own(fn(&mut Input<'_>) -> Result<()>),
 }
 
 impl Layout {
@@ -59,6 +61,9 @@ impl Layout {
             urn::PARAM_WINDOWED_VALUE => *part(0)?,
             urn::ROW => Layout::Row(super::row::RowLayout::of(coder)?),
             _ => {
+                if let Some(skip) = coder.ends.0 {
+                    return Ok(Layout::Own(skip));
+                }
                 return Err(Error::descriptor(format!(
                     "the coder {} is unknown to this worker and not length-prefixed, so its values have no visible end; \
                      the runner must wrap it in {}",
@@ -140,6 +145,7 @@ impl Layout {
                 }
             }
             Layout::Row(row) => row.skip(input, at),
+            Layout::Own(skip) => skip(input),
         }
     }
 

@@ -51,7 +51,7 @@ pub enum Nesting {
 /// A type that can travel through a `PCollection`: it names its coder, and converts to and from that coder's bytes.
 ///
 /// The types of this module are elements; `#[derive(Row)]` makes one of a struct. A type of your own with a coder of
-/// your own implements it by hand, with [`Coder::custom`].
+/// your own implements it by hand, with [`Coder::own`].
 ///
 /// `clone` is called where one collection has several consumers.
 #[diagnostic::on_unimplemented(

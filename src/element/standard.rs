@@ -241,7 +241,7 @@ pub const RAW_CODER: &str = "ferrobeam:coder:raw:v1";
 
 impl Element for Raw {
     fn coder() -> Coder {
-        Coder::custom(RAW_CODER, Bytes::new())
+        Coder::foreign(RAW_CODER, Bytes::new())
     }
 
     #[inline]

@@ -43,10 +43,22 @@ impl Timestamp {
         self.0
     }
 
-    /// Appends the eight bytes of the wire: the sign flipped, big-endian, so that bytes sort as times do.
+    /// The eight bytes of the wire: the sign flipped, big-endian, so that bytes sort as times do.
+    #[inline]
+    pub fn to_wire(self) -> [u8; 8] {
+        ((self.0 as u64) ^ (1 << 63)).to_be_bytes()
+    }
+
+    /// The time that eight bytes of the wire say.
+    #[inline]
+    pub fn from_wire(bytes: [u8; 8]) -> Self {
+        Self::from_millis((u64::from_be_bytes(bytes) ^ (1 << 63)) as i64)
+    }
+
+    /// Appends the eight bytes of the wire.
     #[inline]
     pub fn encode(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&((self.0 as u64) ^ (1 << 63)).to_be_bytes());
+        out.extend_from_slice(&self.to_wire());
     }
 
     /// Reads the eight bytes of the wire.
@@ -55,8 +67,7 @@ impl Timestamp {
     /// Fewer than eight bytes are left.
     #[inline]
     pub fn decode(input: &mut Input<'_>) -> Result<Self> {
-        let bits = u64::from_be_bytes(input.array::<8>()?);
-        Ok(Self::from_millis((bits ^ (1 << 63)) as i64))
+        input.array::<8>().map(Self::from_wire)
     }
 }
 

@@ -59,7 +59,7 @@ impl<T: Element> Flow for Typed<T> {
         Framing::between(own, wire)
     }
 
-    #[inline]
+    #[inline(always)]
     fn read<'a>(reader: &mut Framing, input: &mut Input<'a>) -> Result<T> {
         reader.read(input)
     }

@@ -58,7 +58,7 @@ impl Framing {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read<T: Element>(&mut self, input: &mut Input<'_>) -> Result<T> {
         match self {
             Framing::Same => T::decode(input, Nesting::Nested),

@@ -9,10 +9,13 @@ use bytes::Bytes;
 use super::activity::{Activity, PhaseTimes};
 use super::edge::{AnyLink, Edge, FlowOps, Form, SharedMaker, adapt, erase, ops, unbox};
 use super::flow::Opaque;
-use super::nodes::{CombinePlace, MapWindows, MergeWindows, ParDoPlace, SinkSpec};
+use super::nodes::{
+    CombinePlace, MapWindows, MergeWindows, Merger, ParDoPlace, SinkSpec, WindowPlace,
+    merge_standard,
+};
 use super::plan::{IdleSinks, Plan, PlanMetrics, from_panic};
 use super::registry::Registry;
-use super::side::with_framing;
+use super::side::{side_windows, with_framing};
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
 use crate::dofn::{
     Meter, MetricSet, OutSlot, Services, SideReader, StateKey, StatePort, Wiring, namespace,
@@ -21,7 +24,8 @@ use crate::element::coder::urn;
 use crate::element::{Coder, Layout, Page, Pages, RAW_CODER, plain};
 use crate::error::{Context, Error, Result};
 use crate::model::descriptor::{
-    CollectionIndex, HeaderSpec, NodeKind, NodeSpec, PlanSpec, PortSpec, end_of_windows,
+    CollectionIndex, HeaderSpec, NodeKind, NodeSpec, PlanSpec, PortSpec, WindowFnSpec,
+    end_of_windows,
 };
 
 /// Where the bytes of sinks go. Calls may block until there is room.
@@ -184,6 +188,10 @@ impl Linker<'_> {
                     let forms = combiner.at("transform", &reader.id)?.forms;
                     Some(forms(*stage, any_key()).0.ops)
                 }
+                NodeKind::WindowInto(WindowFnSpec::Custom(function)) => {
+                    let function = self.registry.window_function(&function.name);
+                    Some(function.at("transform", &reader.id)?.input.ops)
+                }
                 NodeKind::Flatten | NodeKind::WindowInto(_) => match reader.outputs.first() {
                     Some((_, output)) => self.preferred(*output)?,
                     None => None,
@@ -241,7 +249,21 @@ impl Linker<'_> {
                 adapt(form, edge, &self.pages)
             }
             NodeKind::Flatten => self.flatten(node, spec, form),
-            NodeKind::WindowInto(window_fn) => {
+            NodeKind::WindowInto(WindowFnSpec::Custom(payload)) => {
+                let (_, output) = only(&spec.outputs)?;
+                let function = self.registry.window_function(&payload.name)?;
+                let place = WindowPlace {
+                    here: self.activity.here(node),
+                    meter: self.meters[output].clone(),
+                };
+                let link = self.readers_of(output, &function.input)?;
+                let edge = Edge {
+                    form: function.input.clone(),
+                    link: (function.assign)(payload, place, link)?,
+                };
+                adapt(form, edge, &self.pages)
+            }
+            NodeKind::WindowInto(WindowFnSpec::Standard(window_fn)) => {
                 let (_, output) = only(&spec.outputs)?;
                 let link = self.readers(output, form)?;
                 form.ops
@@ -251,9 +273,11 @@ impl Linker<'_> {
                 let (_, output) = only(&spec.outputs)?;
                 let nonce = Layout::of(pair.component(0)?)?;
                 let end_of = end_of_windows(pair.component(1)?);
-                let out = Coder::kv(pair.component(0)?.clone(), window_fn.coder());
+                let window = self.window_coder(window_fn)?;
+                let out = Coder::kv(pair.component(0)?.clone(), window);
                 let link = unbox::<Opaque>(self.readers(output, &opaque(out))?)?;
-                let node = MapWindows::new(*window_fn, end_of, nonce, link);
+                let windows = side_windows(window_fn, end_of, self.registry)?;
+                let node = MapWindows::new(windows, nonce, link);
                 adapt(
                     form,
                     Edge {
@@ -265,13 +289,13 @@ impl Linker<'_> {
             }
             NodeKind::MergeWindows(window_fn, pair) => {
                 let (_, output) = only(&spec.outputs)?;
-                let window = window_fn.coder();
+                let window = self.window_coder(window_fn)?;
                 let merged = Coder::kv(window.clone(), Coder::iterable(window.clone()));
                 let result = Coder::kv(Coder::iterable(window), Coder::iterable(merged));
                 let out = Coder::kv(pair.component(0)?.clone(), result);
                 let nonce = Layout::of(pair.component(0)?)?;
                 let link = unbox::<Opaque>(self.readers(output, &opaque(out))?)?;
-                let node = MergeWindows::new(*window_fn, nonce, link)?;
+                let node = MergeWindows::new(self.merger(window_fn)?, nonce, link);
                 adapt(
                     form,
                     Edge {
@@ -330,8 +354,39 @@ impl Linker<'_> {
         )
     }
 
-    /// A link that takes raw values and gives them to all readers of a collection, whose coder alone says what they are.
-    fn readers_of_raw(&mut self, collection: CollectionIndex, raw: &Form) -> Result<AnyLink> {
+    /// The coder of a window function's windows.
+    fn window_coder(&self, window_fn: &WindowFnSpec) -> Result<Coder> {
+        match window_fn {
+            WindowFnSpec::Standard(window_fn) => Ok(window_fn.coder()),
+            WindowFnSpec::Custom(function) => {
+                let function = self.registry.window_function(&function.name)?;
+                Ok(function.windows.clone())
+            }
+        }
+    }
+
+    fn merger(&self, window_fn: &WindowFnSpec) -> Result<Merger> {
+        match window_fn {
+            WindowFnSpec::Standard(window_fn) => merge_standard(*window_fn),
+            WindowFnSpec::Custom(payload) => {
+                let function = self.registry.window_function(&payload.name)?;
+                let Some(merge) = function.merge else {
+                    return Err(Error::descriptor(format!(
+                        "windows of {:?} do not merge",
+                        payload.name
+                    )));
+                };
+                merge(payload)
+            }
+        }
+    }
+
+    /// A link that takes items of a function's form and gives them to all readers of a collection. Of raw values the
+    /// collection's coder alone says what they are.
+    fn readers_of(&mut self, collection: CollectionIndex, raw: &Form) -> Result<AnyLink> {
+        if !raw.coder.is(RAW_CODER) {
+            return self.readers(collection, raw);
+        }
         let spec = &self.spec.collections[collection];
         let Some(coder) = &spec.coder else {
             return Err(Error::descriptor("the coder of a collection is missing")
@@ -362,11 +417,7 @@ impl Linker<'_> {
                     payload.name
                 )));
             };
-            let link = if form.coder.is(RAW_CODER) {
-                self.readers_of_raw(*collection, form)?
-            } else {
-                self.readers(*collection, form)?
-            };
+            let link = self.readers_of(*collection, form)?;
             let meter = self.meters[*collection].clone();
             outs.push((
                 tag,
@@ -401,8 +452,7 @@ impl Linker<'_> {
                 functions.state.clone(),
                 wiring.transform().clone(),
                 &side.tag,
-                side.window_fn,
-                windowing.end_of(),
+                side_windows(&side.window_fn, windowing.end_of(), self.registry)?,
             );
             // A side input that no port reads stays unread.
             if let Some(form) = function.sides.iter().find(|form| form.tag == side.tag) {

@@ -6,14 +6,17 @@ use std::fmt;
 
 use super::edge::{AnyLink, Form, erase};
 use super::flow::Typed;
-use super::nodes::{CombinePlace, ParDo, ParDoPlace, build_combine, keyed_form, link_keyed};
+use super::nodes::{
+    CombinePlace, Merger, ParDo, ParDoPlace, WindowPlace, assign_by, build_combine, keyed_form,
+    link_keyed, merge_by,
+};
 use super::side::SideForm;
 use crate::dofn::{
     CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, StateKind,
-    Step, Steps, Sum, TimeDomain, View, Wiring, builtin,
+    Step, Steps, Sum, TimeDomain, View, WindowFunction, Wiring, builtin,
 };
 use crate::element::coder::urn;
-use crate::element::{Coder, Element, Raw};
+use crate::element::{Coder, Element, Nesting, Raw, Timestamp, encoded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::descriptor::CombineStage;
 use crate::window::Window;
@@ -26,6 +29,7 @@ use crate::window::Window;
 pub struct Registry {
     functions: BTreeMap<&'static str, Function>,
     combiners: BTreeMap<&'static str, Combiner>,
+    window_functions: BTreeMap<&'static str, WindowMaker>,
     clashes: Vec<String>,
 }
 
@@ -51,6 +55,23 @@ pub(crate) struct Combiner {
     pub(crate) forms: fn(CombineStage, Coder) -> (Form, Form),
     pub(crate) make: fn(&FunctionPayload, CombineStage, CombinePlace, AnyLink) -> Result<AnyLink>,
 }
+
+/// A registered window function.
+pub(crate) struct WindowMaker {
+    type_name: &'static str,
+    /// The form of the elements that it looks at.
+    pub(crate) input: Form,
+    /// The coder of its windows.
+    pub(crate) windows: Coder,
+    pub(crate) assign: fn(&FunctionPayload, WindowPlace, AnyLink) -> Result<AnyLink>,
+    /// `None` for windows that do not merge.
+    pub(crate) merge: Option<fn(&FunctionPayload) -> Result<Merger>>,
+    /// Finds the window of a side input for an end of a window of the main input.
+    pub(crate) side: fn(&FunctionPayload) -> Result<SideWindow>,
+}
+
+/// Encodes the window of a side input that belongs to a window of the main input which ends at a time.
+pub(crate) type SideWindow = Box<dyn Fn(Timestamp) -> Result<Vec<u8>> + Send + Sync>;
 
 impl Registry {
     /// A registry of the functions that ferrobeam itself brings: the standard combiners, and what pipelines use for
@@ -144,6 +165,33 @@ impl Registry {
         self
     }
 
+    /// Adds a window function.
+    pub fn add_window_function<W: WindowFunction + Named>(&mut self) -> &mut Self {
+        let maker = WindowMaker {
+            type_name: type_name::<W>(),
+            input: Form::typed::<W::In>(),
+            windows: W::Window::coder(),
+            assign: |payload, place, out| assign_by(payload.function::<W>()?, place, out),
+            merge: if W::MERGES {
+                Some(|payload| Ok(merge_by(payload.function::<W>()?)))
+            } else {
+                None
+            },
+            side: |payload| {
+                let function = payload.function::<W>()?;
+                Ok(Box::new(move |end| {
+                    Ok(encoded(&function.side_window(end)?, Nesting::Nested))
+                }))
+            },
+        };
+        if let Some(known) = self.window_functions.get(W::NAME) {
+            self.clashes
+                .push(clash(W::NAME, known.type_name, maker.type_name));
+        }
+        self.window_functions.insert(W::NAME, maker);
+        self
+    }
+
     /// Refuses names that were given twice.
     ///
     /// # Errors
@@ -155,15 +203,22 @@ impl Registry {
         }
     }
 
-    /// The names of all functions and combiners.
+    /// The names of all functions, combiners and window functions.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.functions.keys().chain(self.combiners.keys()).copied()
+        let functions = self.functions.keys().chain(self.combiners.keys());
+        functions.chain(self.window_functions.keys()).copied()
     }
 
     pub(crate) fn function(&self, name: &str) -> Result<&Function> {
         self.functions
             .get(name)
             .ok_or_else(|| unknown("function", name, self.functions.keys()))
+    }
+
+    pub(crate) fn window_function(&self, name: &str) -> Result<&WindowMaker> {
+        self.window_functions
+            .get(name)
+            .ok_or_else(|| unknown("window function", name, self.window_functions.keys()))
     }
 
     pub(crate) fn combiner(&self, name: &str) -> Result<&Combiner> {

@@ -1,10 +1,15 @@
-//! Side inputs whose coder on the runner's side has length prefixes that the view's coder has not.
+//! Side inputs: their windows, and those whose coder on the runner's side has length prefixes that the view's coder has not.
 
 use std::sync::Arc;
 
-use crate::dofn::{EncodeKey, Reframe, SideAccess, SideReader};
-use crate::element::{Coder, Input, Nesting, Pages, TranscodedPages, Transcoder};
+use bytes::Bytes;
+
+use super::registry::Registry;
+use crate::dofn::{EncodeKey, Reframe, SideAccess, SideReader, SideWindows};
+use crate::element::{Coder, Input, Nesting, Pages, TranscodedPages, Transcoder, encoded};
 use crate::error::Result;
+use crate::model::descriptor::{EndOf, WindowFnSpec};
+use crate::window::WindowFn;
 
 /// A side input as a function declares it.
 pub(super) struct SideForm {
@@ -12,6 +17,30 @@ pub(super) struct SideForm {
     pub(super) access: SideAccess,
     /// The coder of the view's elements.
     pub(super) own: Coder,
+}
+
+/// Finds the windows of a side input. `end_of` finds the end of a window of the main input.
+pub(super) fn side_windows(
+    window_fn: &WindowFnSpec,
+    end_of: EndOf,
+    registry: &Registry,
+) -> Result<SideWindows> {
+    Ok(match window_fn {
+        WindowFnSpec::Standard(window_fn) => {
+            let window_fn = *window_fn;
+            Arc::new(move |main| match window_fn {
+                WindowFn::Global => Ok(Bytes::new()),
+                _ => Ok(match window_fn.side_window(end_of(main)?)? {
+                    None => Bytes::new(),
+                    Some(window) => encoded(&window, Nesting::Nested).into(),
+                }),
+            })
+        }
+        WindowFnSpec::Custom(function) => {
+            let side = (registry.window_function(&function.name)?.side)(function)?;
+            Arc::new(move |main| Ok(side(end_of(main)?)?.into()))
+        }
+    })
 }
 
 /// Lets a reader see values and keys in the form of their own types; `wire` is the collection's coder.

@@ -42,9 +42,8 @@ fn resolve_below(
         .map(|component| resolve_below(coders, component, depth + 1, budget))
         .collect::<Result<Vec<_>>>()?;
     Ok(Coder {
-        urn: spec.urn.clone().into(),
-        payload: spec.payload.clone(),
         components,
+        ..Coder::foreign(spec.urn.clone(), spec.payload.clone())
     })
 }
 

@@ -60,6 +60,17 @@ impl<T> PCollection<T> {
         Ok(spec.map(windowing::window_fn).transpose()?.flatten())
     }
 
+    /// The coder of its windows, unless this worker does not know it.
+    pub(super) fn window_coder(&self) -> Result<Option<Coder>> {
+        if let Some(window_fn) = self.window_fn()? {
+            return Ok(Some(window_fn.coder()));
+        }
+        let id = self.windowing_strategy()?.window_coder_id;
+        Ok(self
+            .pipeline
+            .graph(|graph| graph.components.resolve_coder(&id).ok()))
+    }
+
     pub(super) fn windowing_strategy(&self) -> Result<WindowingStrategy> {
         self.pipeline.graph(|graph| {
             let strategy = graph.components.windowing_of_collection(&self.id);

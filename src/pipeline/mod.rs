@@ -37,6 +37,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod transforms;
+mod window_by;
 
 pub use capabilities::capabilities;
 pub use collection::PCollection;

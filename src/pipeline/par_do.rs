@@ -91,7 +91,7 @@ impl<T: Element> PCollection<T> {
 
     fn check_windows<F: DoFn>(&self) -> Result<()> {
         let mut check = CheckWindows {
-            coder: self.window_fn()?.map(|window_fn| window_fn.coder()),
+            coder: self.window_coder()?,
             refused: None,
         };
         F::Io::describe(&mut check);

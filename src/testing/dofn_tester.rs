@@ -3,6 +3,8 @@
 use std::any::type_name;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Bench;
 use crate::dofn::{
     BundleCx, Clock, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet, Named, Ports,
@@ -176,8 +178,7 @@ impl<F: DoFn> DoFnTester<F> {
                 services.state.clone(),
                 wiring.transform().clone(),
                 tag,
-                WindowFn::Global,
-                |_| Ok(Timestamp::GLOBAL_WINDOW_END),
+                Arc::new(|_: &[u8]| Ok(Bytes::new())),
             );
             wiring.add_side(tag, reader);
         }

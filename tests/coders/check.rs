@@ -101,10 +101,9 @@ fn with_prefixed_parts(coder: &Coder, which: impl Fn(usize) -> bool) -> Coder {
             part.clone()
         }
     });
-    Coder {
-        components: parts.collect(),
-        ..coder.clone()
-    }
+    let mut outer = coder.clone();
+    outer.components = parts.collect();
+    outer
 }
 
 fn convert(

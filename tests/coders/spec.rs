@@ -84,14 +84,11 @@ fn spec(index: usize, document: &Yaml) -> Result<Spec, String> {
 fn parse_coder(yaml: &Yaml) -> Result<Coder, String> {
     let urn = yaml["urn"].as_str().ok_or("a coder has no URN")?;
     let components = yaml["components"].as_vec().cloned().unwrap_or_default();
-    Ok(Coder {
-        urn: urn.to_owned().into(),
-        payload: latin1(yaml["payload"].as_str().unwrap_or_default())?.into(),
-        components: components
-            .iter()
-            .map(parse_coder)
-            .collect::<Result<_, _>>()?,
-    })
+    let payload = latin1(yaml["payload"].as_str().unwrap_or_default())?;
+    let mut coder = Coder::foreign(urn.to_owned(), payload);
+    let parts = components.iter().map(parse_coder);
+    coder.components = parts.collect::<Result<_, _>>()?;
+    Ok(coder)
 }
 
 /// Bytes are written as text whose characters have the bytes' numbers.

@@ -245,7 +245,7 @@ fn a_descriptor_that_cannot_be_run_says_why() {
     assert_says(&outcome, &["string_utf8", "varint", "transform"]);
 
     let mut stage = Descriptor::new("no visible end");
-    let odd = stage.source("source", Coder::custom("test:coder:odd", Vec::new()));
+    let odd = stage.source("source", Coder::foreign("test:coder:odd", Vec::new()));
     stage.sink("sink", &odd);
     let outcome = fails(&runner, &stage);
     assert_says(&outcome, &["test:coder:odd", "length_prefix", "transform"]);

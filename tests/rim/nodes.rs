@@ -121,7 +121,7 @@ fn sessions_are_merged() {
 #[test]
 fn values_are_combined_before_they_leave_under_keys_of_any_coder() {
     let mut stage = Descriptor::new("combine");
-    let key = Coder::length_prefix(Coder::custom("of another sdk", ""));
+    let key = Coder::length_prefix(Coder::foreign("of another sdk", ""));
     let pairs = stage.source("source", Coder::kv(key, i64::coder()));
     let sums = stage.combine("sum", CombineStage::Precombine, &Sum::<i64>::new(), &pairs);
     stage.sink("sink", &sums);

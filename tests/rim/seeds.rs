@@ -171,7 +171,7 @@ impl Kind {
         let mut stage = Descriptor::new(format!("{self:?}"));
         match self {
             Kind::PassThrough => {
-                let odd = Coder::length_prefix(Coder::custom("test:coder:odd", Vec::new()));
+                let odd = Coder::length_prefix(Coder::foreign("test:coder:odd", Vec::new()));
                 let all = stage.source("source", odd);
                 stage.sink("sink", &all);
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferrobeam::element::row::{Field, FieldType, Kind};
-use ferrobeam::element::{Coder, Input, Layout, Nesting};
+use ferrobeam::element::{Input, Layout, Nesting};
 use ferrobeam::{DynRow, Schema};
 
 use crate::schemas::*;
@@ -119,10 +119,8 @@ fn deep_schemas_are_refused_on_small_stacks() {
             Layout::of(&schema.coder()).unwrap();
         }
         for deep in [nested_rows(25), nested_rows(1000), nested_arrays(200)] {
-            let coder = Coder {
-                payload: deep.into(),
-                ..schema(PAIR).coder()
-            };
+            let mut coder = schema(PAIR).coder();
+            coder.payload = deep.into();
             let error = Layout::of(&coder).unwrap_err().to_string();
             assert!(error.contains("nesting"), "{error}");
         }

@@ -27,11 +27,7 @@ pub(crate) fn schema(hex: &str) -> Arc<Schema> {
 
 /// The layout of the row coder with this schema.
 pub(crate) fn layout_of(schema_hex: &str) -> Layout {
-    let coder = Coder {
-        urn: "beam:coder:row:v1".into(),
-        payload: bytes(schema_hex).into(),
-        components: Vec::new(),
-    };
+    let coder = Coder::foreign("beam:coder:row:v1", bytes(schema_hex));
     Layout::of(&coder).unwrap()
 }
 

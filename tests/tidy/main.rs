@@ -1,5 +1,6 @@
 //! Rules about the source tree that no compiler checks. A failure names file, line and rule.
 
+mod features;
 mod lex;
 mod paths;
 mod table;

@@ -253,11 +253,7 @@ impl Schema {
 
     /// The coder of its rows.
     pub fn coder(&self) -> Coder {
-        Coder {
-            urn: Cow::Borrowed(urn::ROW),
-            payload: self.to_proto().into(),
-            components: Vec::new(),
-        }
+        Coder::foreign(urn::ROW, self.to_proto())
     }
 
     /// The declared index of the field that is encoded at `rank`.

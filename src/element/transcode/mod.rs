@@ -7,7 +7,7 @@ pub use pages::TranscodedPages;
 
 use std::sync::Arc;
 
-use super::coder::{Coder, urn};
+use super::coder::{Coder, Ends, urn};
 use super::row::{Match, RowAdapter, Schema};
 use super::{Input, Layout, Nesting, RAW_CODER};
 use crate::error::{Error, Result};
@@ -115,8 +115,10 @@ pub fn plain(coder: &Coder) -> Coder {
     {
         return plain(content);
     }
+    // A coder of one type is as unknown as others: the runner's descriptor does not tell them apart.
     let form = Coder {
         components: coder.components.iter().map(plain).collect(),
+        ends: Ends::default(),
         ..coder.clone()
     };
     match Layout::of(&form) {

@@ -153,8 +153,8 @@ fn windowed_values_and_timers() {
 
 #[test]
 fn raw_parts_hold_the_nested_form() {
-    let raw = || Coder::custom(RAW_CODER, "");
-    let foreign = || Coder::custom("other:sdk", "");
+    let raw = || Coder::foreign(RAW_CODER, "");
+    let foreign = || Coder::foreign("other:sdk", "");
     let wire = Coder::kv(prefixed(foreign()), varint());
     let own = Coder::kv(raw(), varint());
     round_trip(
@@ -181,8 +181,8 @@ fn raw_parts_hold_the_nested_form() {
 
 #[test]
 fn raw_parts_are_the_same_however_the_wire_frames_them() {
-    let raw = Coder::custom(RAW_CODER, "");
-    let foreign = Coder::custom("other:sdk", "");
+    let raw = Coder::foreign(RAW_CODER, "");
+    let foreign = Coder::foreign("other:sdk", "");
     let bare = Coder::kv(varint(), prefixed(foreign.clone()));
     let framed = Coder::kv(prefixed(varint()), prefixed(foreign));
     round_trip(&bare, b"\x07\x02ab", NESTED, &raw, b"\x07\x02ab", OUTER);
@@ -206,7 +206,7 @@ fn raw_parts_are_the_same_however_the_wire_frames_them() {
 
 #[test]
 fn a_prefix_around_an_unknown_coder_is_stripped() {
-    let own = Coder::custom("my:coder", "");
+    let own = Coder::foreign("my:coder", "");
     round_trip(
         &prefixed(own.clone()),
         b"\x03abc",

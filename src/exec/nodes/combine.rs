@@ -252,3 +252,71 @@ impl<C: CombineFn> Precombine<C> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::dofn::Sum;
+    use crate::element::{Coder, coder::urn};
+    use crate::exec::activity::Activity;
+
+    /// What came out: how many entries for each key, and their sum.
+    type Sums = BTreeMap<u8, (u32, i64)>;
+
+    #[derive(Clone, Default)]
+    struct Out(Arc<Mutex<Sums>>);
+
+    impl<'a> Consumer<Kv<&'a [u8], i64>> for Out {
+        fn start(&mut self) -> Result<()> {
+            Ok(())
+        }
+
+        fn consume(&mut self, header: &Header, Kv(key, sum): Kv<&'a [u8], i64>) -> Result<()> {
+            assert_eq!(header.timestamp, Timestamp::GLOBAL_WINDOW_END);
+            let mut sums = self.0.lock().expect("nobody panics");
+            let (entries, total) = sums.entry(key[0]).or_default();
+            (*entries, *total) = (*entries + 1, *total + sum);
+            Ok(())
+        }
+
+        fn finish(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_table_is_emptied_and_nothing_is_lost() {
+        let out = Out::default();
+        let windows = Coder::standard(urn::GLOBAL_WINDOW, []);
+        let place = CombinePlace {
+            here: Activity::default().here(0),
+            meter: Meter::default(),
+            windows: WindowCoding::of(&windows).expect("known"),
+            end_of: |_| Ok(Timestamp::GLOBAL_WINDOW_END),
+            output_time: OutputTime::EndOfWindow,
+        };
+        let mut node = Precombine::new(Sum::<i64>::new(), place, Box::new(out.clone()));
+        let keys: Vec<Vec<u8>> = (0..10).map(|n| vec![n; TABLE_BYTES / 8]).collect();
+        let header = Header::global(Timestamp::MIN);
+        node.start().expect("nothing to fail");
+        let mut came_out = Vec::new();
+        for value in [1, 2] {
+            for key in &keys {
+                node.consume(&header, Kv(key, value)).expect("adds");
+                assert!(node.bytes <= TABLE_BYTES);
+            }
+            let sums = out.0.lock().expect("nobody panics");
+            came_out.push(sums.values().map(|(entries, _)| entries).sum::<u32>());
+        }
+        // Eight keys do not fit, with what an entry costs besides.
+        assert_eq!(came_out, [8, 16]);
+        node.finish().expect("the rest comes");
+        let sums = out.0.lock().expect("nobody panics");
+        let entries: u32 = sums.values().map(|(entries, _)| entries).sum();
+        assert_eq!(entries, 20);
+        assert!(sums.values().all(|(_, total)| *total == 3));
+    }
+}

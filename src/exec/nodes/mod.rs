@@ -7,6 +7,7 @@ mod keys;
 mod pardo;
 mod sink;
 mod window;
+mod window_by;
 
 pub(crate) use combine::{CombinePlace, build as build_combine};
 pub(crate) use flatten::{Fanout, Shared, SharedCore};
@@ -14,7 +15,8 @@ pub(crate) use keyed::{keyed_form, link_keyed};
 pub(crate) use keys::{Decode, Encode, KeyJoin, KeySplit};
 pub(crate) use pardo::{ParDo, ParDoPlace};
 pub(crate) use sink::{Sink, SinkSpec};
-pub(crate) use window::{Assign, MapWindows, MergeWindows};
+pub(crate) use window::{Assign, MapWindows, MergeWindows, Merger, merge_standard};
+pub(crate) use window_by::{WindowPlace, assign_by, merge_by};
 
 /// Counts one element of a collection whose sizes nobody samples here.
 #[inline]

@@ -1,13 +1,12 @@
 //! Nodes that assign, map and merge windows.
 
-use crate::dofn::{Consumer, Meter};
+use crate::dofn::{Consumer, MergedWindow, Meter, SideWindows};
 use crate::element::{
     Element, Header, Input, Iter, Kv, Layout, Nesting, Pane, Timestamp, WindowBytes,
 };
 use crate::error::{Error, Result};
 use crate::exec::flow::{Flow, FlowLink, Opaque};
-use crate::model::descriptor::EndOf;
-use crate::window::{GlobalWindow, IntervalWindow, WindowFn, merge_sessions};
+use crate::window::{Window, WindowFn, merge_sessions};
 
 /// Puts elements into the windows of a window function. Values pass untouched.
 pub(crate) struct Assign<F: Flow> {
@@ -71,23 +70,16 @@ impl<'a, F: Flow> Consumer<F::Item<'a>> for Assign<F> {
 
 /// `map_windows`: KV(nonce, window of the main input) to KV(nonce, window of the side input).
 pub(crate) struct MapWindows {
-    window_fn: WindowFn,
-    end_of: EndOf,
+    windows: SideWindows,
     nonce: Layout,
     link: FlowLink<Opaque>,
     out: Vec<u8>,
 }
 
 impl MapWindows {
-    pub(crate) fn new(
-        window_fn: WindowFn,
-        end_of: EndOf,
-        nonce: Layout,
-        link: FlowLink<Opaque>,
-    ) -> Self {
+    pub(crate) fn new(windows: SideWindows, nonce: Layout, link: FlowLink<Opaque>) -> Self {
         MapWindows {
-            window_fn,
-            end_of,
+            windows,
             nonce,
             link,
             out: Vec::new(),
@@ -106,11 +98,8 @@ impl<'a> Consumer<&'a [u8]> for MapWindows {
         self.out.clear();
         self.out
             .extend_from_slice(&pair[..pair.len() - input.remaining()]);
-        let end = (self.end_of)(input.rest())?;
-        match self.window_fn.side_window(end)? {
-            None => GlobalWindow.encode(&mut self.out, Nesting::Nested),
-            Some(window) => window.encode(&mut self.out, Nesting::Nested),
-        }
+        let window = (self.windows)(input.rest())?;
+        self.out.extend_from_slice(&window);
         self.link.consume(header, &self.out)
     }
 
@@ -122,24 +111,52 @@ impl<'a> Consumer<&'a [u8]> for MapWindows {
 /// `merge_windows`: KV(nonce, windows) to KV(nonce, KV(windows left alone, merged windows with their originals)).
 pub(crate) struct MergeWindows {
     nonce: Layout,
+    merger: Merger,
     link: FlowLink<Opaque>,
     out: Vec<u8>,
 }
 
-type Merged = Kv<Vec<IntervalWindow>, Vec<Kv<IntervalWindow, Vec<IntervalWindow>>>>;
+/// Reads the windows of a key, and appends what becomes of them: those left alone, and the merged ones with those that they
+/// replace.
+pub(crate) type Merger = Box<dyn Fn(&mut Input<'_>, &mut Vec<u8>) -> Result<()> + Send>;
+
+/// The merger of standard windows, of which only sessions merge.
+pub(crate) fn merge_standard(window_fn: WindowFn) -> Result<Merger> {
+    match window_fn {
+        WindowFn::Session(_) => Ok(merger(|windows| Ok(merge_sessions(windows)))),
+        other => Err(Error::descriptor(format!(
+            "windows of {other:?} do not merge"
+        ))),
+    }
+}
+
+/// The merger of windows of type `W`. `merge` yields merged windows with those that they replace; a window that replaces
+/// only itself, or that is left out, stays alone.
+pub(super) fn merger<W: Window>(
+    merge: impl Fn(Vec<W>) -> Result<Vec<MergedWindow<W>>> + Send + 'static,
+) -> Merger {
+    Box::new(move |input, out| {
+        let windows = Iter::<W>::decode(input, Nesting::Nested)?.to_vec()?;
+        let mut merged = merge(windows.clone())?;
+        merged.retain(|(into, from)| from.len() > 1 || from.iter().any(|window| window != into));
+        let replaced = |window: &W| merged.iter().any(|(_, from)| from.contains(window));
+        let alone: Iter<W> = windows.into_iter().filter(|w| !replaced(w)).collect();
+        let merged: Iter<Kv<W, Iter<W>>> = merged
+            .into_iter()
+            .map(|(into, from)| Kv(into, from.into_iter().collect()))
+            .collect();
+        Kv(alone, merged).encode(out, Nesting::Nested);
+        Ok(())
+    })
+}
 
 impl MergeWindows {
-    /// Only sessions merge among the standard window functions.
-    pub(crate) fn new(window_fn: WindowFn, nonce: Layout, link: FlowLink<Opaque>) -> Result<Self> {
-        match window_fn {
-            WindowFn::Session(_) => Ok(MergeWindows {
-                nonce,
-                link,
-                out: Vec::new(),
-            }),
-            other => Err(Error::descriptor(format!(
-                "windows of {other:?} do not merge"
-            ))),
+    pub(crate) fn new(merger: Merger, nonce: Layout, link: FlowLink<Opaque>) -> Self {
+        MergeWindows {
+            nonce,
+            merger,
+            link,
+            out: Vec::new(),
         }
     }
 }
@@ -155,18 +172,7 @@ impl<'a> Consumer<&'a [u8]> for MergeWindows {
         self.out.clear();
         self.out
             .extend_from_slice(&pair[..pair.len() - input.remaining()]);
-        let windows = Iter::<IntervalWindow>::decode(&mut input, Nesting::Nested)?.to_vec()?;
-        let (alone, merged): (Vec<_>, Vec<_>) = merge_sessions(windows)
-            .into_iter()
-            .partition(|(_, originals)| originals.len() == 1);
-        let result: Merged = Kv(
-            alone.into_iter().map(|(window, _)| window).collect(),
-            merged
-                .into_iter()
-                .map(|(window, originals)| Kv(window, originals))
-                .collect(),
-        );
-        result.encode(&mut self.out, Nesting::Nested);
+        (self.merger)(&mut input, &mut self.out)?;
         self.link.consume(header, &self.out)
     }
 

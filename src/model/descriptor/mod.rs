@@ -77,11 +77,11 @@ pub enum NodeKind {
     /// Passes all inputs on.
     Flatten,
     /// Assigns windows.
-    WindowInto(WindowFn),
+    WindowInto(WindowFnSpec),
     /// Maps windows of a main input to windows of a side input.
-    MapWindows(WindowFn, Coder),
+    MapWindows(WindowFnSpec, Coder),
     /// Merges windows.
-    MergeWindows(WindowFn, Coder),
+    MergeWindows(WindowFnSpec, Coder),
     /// One stage of combining.
     Combine {
         /// Which stage.
@@ -126,11 +126,20 @@ pub enum HeaderSpec {
     Constant(Header),
 }
 
+/// A window function that this worker may run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WindowFnSpec {
+    /// One that every SDK knows.
+    Standard(WindowFn),
+    /// A registered one.
+    Custom(FunctionPayload),
+}
+
 /// How a collection is windowed.
 #[derive(Debug, Clone)]
 pub struct WindowingSpec {
-    /// The standard window function, unless it is another SDK's own.
-    pub window_fn: Option<WindowFn>,
+    /// The window function, unless it is another SDK's own.
+    pub window_fn: Option<WindowFnSpec>,
     /// Which timestamp a group of its elements has.
     pub output_time: OutputTime,
     /// The coder of its windows.
@@ -156,7 +165,7 @@ pub struct SideSpec {
     /// Coder of the collection.
     pub coder: Coder,
     /// The window function that its windows are mapped by.
-    pub window_fn: WindowFn,
+    pub window_fn: WindowFnSpec,
 }
 
 /// State of a function.

@@ -9,14 +9,13 @@ use prost::Message;
 
 use super::{
     CollectionIndex, CollectionSpec, CombineStage, HeaderSpec, NodeKind, NodeSpec, OutputTime,
-    PlanSpec, PortSpec, SideSpec, StateSpec, TimerSpec, WindowingSpec,
+    PlanSpec, PortSpec, SideSpec, StateSpec, TimerSpec, WindowFnSpec, WindowingSpec,
 };
 use crate::dofn::{FUNCTION_URN, FunctionPayload, StateProtocol, TimeDomain};
 use crate::element::coder::urn;
 use crate::element::{Coder, Header, Input, Timestamp, WindowCoding};
 use crate::error::{Context, Error, Result};
 use crate::model::{circles, coders, windowing};
-use crate::window::WindowFn;
 
 impl TryFrom<ProcessBundleDescriptor> for PlanSpec {
     type Error = Error;
@@ -128,11 +127,11 @@ impl<'a> Reader<'a> {
             "beam:transform:flatten:v1" => NodeKind::Flatten,
             "beam:transform:window_into:v1" => {
                 let into = proto::WindowIntoPayload::decode(payload).map_err(unreadable)?;
-                NodeKind::WindowInto(standard_window_fn(into.window_fn.as_ref())?)
+                NodeKind::WindowInto(known_window_fn(into.window_fn.as_ref())?)
             }
             "beam:transform:map_windows:v1" | "beam:transform:merge_windows:v1" => {
                 let window_fn = FunctionSpec::decode(payload).map_err(unreadable)?;
-                let window_fn = standard_window_fn(Some(&window_fn))?;
+                let window_fn = known_window_fn(Some(&window_fn))?;
                 let (_, input) = only(&inputs, "input")?;
                 let pair = self.coder(&collections[input].coder_id)?;
                 if spec.urn == "beam:transform:map_windows:v1" {
@@ -227,7 +226,7 @@ impl<'a> Reader<'a> {
         let window_fn = strategy
             .window_fn
             .as_ref()
-            .map(windowing::window_fn)
+            .map(window_fn)
             .transpose()?
             .flatten();
         let output_time = match strategy.output_time() {
@@ -239,8 +238,8 @@ impl<'a> Reader<'a> {
         let coder = match self.coder(&strategy.window_coder_id) {
             Ok(coder) => coder,
             Err(error) => match window_fn {
-                Some(window_fn) => window_fn.coder(),
-                None => return Err(error),
+                Some(WindowFnSpec::Standard(window_fn)) => window_fn.coder(),
+                _ => return Err(error),
             },
         };
         Ok(WindowingSpec {
@@ -285,14 +284,16 @@ impl<'a> Reader<'a> {
         let mapped = side
             .window_mapping_fn
             .as_ref()
-            .map(windowing::window_fn)
+            .map(window_fn)
             .transpose()?
             .flatten();
-        let window_fn = mapped.or(collection.windowing.window_fn).ok_or_else(|| {
-            Error::descriptor(format!(
-                "side input {tag:?} has windows of another SDK's own kind; re-window it first"
-            ))
-        })?;
+        let window_fn = mapped
+            .or_else(|| collection.windowing.window_fn.clone())
+            .ok_or_else(|| {
+                Error::descriptor(format!(
+                    "side input {tag:?} has windows of another SDK's own kind; re-window it first"
+                ))
+            })?;
         Ok(SideSpec {
             tag: tag.into(),
             coder: self.coder(&collection.coder_id)?,
@@ -353,9 +354,18 @@ fn function(spec: Option<&FunctionSpec>) -> Result<FunctionPayload> {
     FunctionPayload::parse(&spec.payload)
 }
 
-fn standard_window_fn(spec: Option<&FunctionSpec>) -> Result<WindowFn> {
+/// The window function of a spec, unless it is another SDK's own.
+fn window_fn(spec: &FunctionSpec) -> Result<Option<WindowFnSpec>> {
+    if spec.urn == FUNCTION_URN {
+        let function = FunctionPayload::parse(&spec.payload)?;
+        return Ok(Some(WindowFnSpec::Custom(function)));
+    }
+    Ok(windowing::window_fn(spec)?.map(WindowFnSpec::Standard))
+}
+
+fn known_window_fn(spec: Option<&FunctionSpec>) -> Result<WindowFnSpec> {
     let spec = spec.ok_or_else(|| Error::descriptor("the transform names no window function"))?;
-    windowing::window_fn(spec)?.ok_or_else(|| {
+    window_fn(spec)?.ok_or_else(|| {
         Error::descriptor(format!(
             "this worker does not know the window function {}",
             spec.urn
