@@ -28,19 +28,22 @@ use crate::model::descriptor::{
     end_of_windows,
 };
 
-/// Where the bytes of sinks go. Calls may block until there is room.
+/// Where the bytes of outputs go. Calls may block until there is room.
+///
+/// Outputs are the sinks, in the order of [`PlanSpec::sinks`], and behind them the families of timers, in the order of
+/// [`PlanSpec::timer_families`].
 pub trait Outbox: Send + Sync {
-    /// Sends bytes of the sink with this index; more may follow.
+    /// Sends bytes of the output with this index; more may follow.
     ///
     /// # Errors
     /// The connection broke, or the bundle was abandoned.
-    fn send(&self, sink: usize, data: Bytes) -> Result<()>;
+    fn send(&self, output: usize, data: Bytes) -> Result<()>;
 
-    /// Takes the last bytes of a sink, possibly none. They are sent when the whole bundle has succeeded.
+    /// Takes the last bytes of an output, possibly none. They are sent when the whole bundle has succeeded.
     ///
     /// # Errors
     /// As [`Outbox::send`].
-    fn close(&self, sink: usize, data: Bytes) -> Result<()>;
+    fn close(&self, output: usize, data: Bytes) -> Result<()>;
 }
 
 /// What a plan needs from outside.

@@ -14,7 +14,10 @@ use crate::model::descriptor::PlanSpec;
 
 /// Where a bundle's input comes from.
 pub trait Inbound {
-    /// The next stretch of a source's input, and whether it is the source's last. Blocks until there is one.
+    /// The next stretch of an input, and whether it is the input's last. Blocks until there is one.
+    ///
+    /// Inputs are the sources, in the order of [`PlanSpec::sources`], and behind them the families of timers, in the
+    /// order of [`PlanSpec::timer_families`].
     ///
     /// # Errors
     /// The connection broke, or the bundle was abandoned.

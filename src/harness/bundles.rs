@@ -14,7 +14,7 @@ use super::inbox::Inbox;
 use super::instructions::{Instructions, Running};
 use super::jobs::{BundleRequest, Jobs, NoThread};
 use super::metrics::ShortIds;
-use super::outbox::{BundlePorts, BundleTerms};
+use super::outbox::{BundlePorts, BundleTerms, Output};
 use super::response::{self, PlanFacts};
 use super::rim::Rim;
 use super::wire::SendQueue;
@@ -268,13 +268,11 @@ impl Bundles {
             drop_quietly(linked);
         }
         let spec = self.spec(descriptor)?;
-        let sinks = spec
-            .sinks()
-            .map(|(_, node, port)| Ok((node.id.clone(), self.data.get(&port.endpoint, &self.rim)?)))
-            .collect::<Result<Vec<_>>>()?;
-        let sources = spec
-            .sources()
-            .map(|(_, _, port)| self.data.get(&port.endpoint, &self.rim))
+        let outputs = self.outputs(&spec)?;
+        let sources = spec.sources().map(|(_, _, port)| &port.endpoint);
+        let sources = sources
+            .chain(&spec.timer_endpoint)
+            .map(|endpoint| self.data.get(endpoint, &self.rim))
             .collect::<Result<Vec<_>>>()?;
         let state = spec
             .state_endpoint
@@ -283,7 +281,7 @@ impl Bundles {
         let state = state
             .map(|endpoint| self.state.get(endpoint, &self.rim))
             .transpose()?;
-        let ports = Arc::new(BundlePorts::new(sources, sinks, state));
+        let ports = Arc::new(BundlePorts::new(sources, outputs, state));
         let functions = Services {
             state: ports.clone(),
             clock: Arc::new(SystemClock),
@@ -295,6 +293,25 @@ impl Bundles {
         let plan = link(spec.clone(), &self.registry, &services)?;
         let facts = Arc::new(PlanFacts::new(spec, plan.metrics(), &self.short_ids));
         Ok(Linked { plan, ports, facts })
+    }
+
+    /// Where the outputs of a plan go, by index.
+    fn outputs(&self, spec: &PlanSpec) -> Result<Vec<Output>> {
+        let sinks = spec
+            .sinks()
+            .map(|(_, node, port)| (node, None, &port.endpoint));
+        let timers = spec.timer_endpoint.iter().flat_map(|endpoint| {
+            let families = spec.timer_families();
+            families.map(move |(_, node, timer)| (node, Some(timer.family.clone()), endpoint))
+        });
+        let outputs = sinks.chain(timers).map(|(node, family, endpoint)| {
+            Ok(Output {
+                transform: node.id.clone(),
+                family,
+                client: self.data.get(endpoint, &self.rim)?,
+            })
+        });
+        outputs.collect()
     }
 
     fn spec(&self, id: &str) -> Result<Arc<PlanSpec>> {
@@ -332,7 +349,7 @@ impl Plans {
     }
 }
 
-/// The input of a bundle, with sources by index.
+/// The input of a bundle, with sources by index, and families of timers behind them.
 struct Input<'a> {
     inbox: &'a Inbox,
     spec: &'a PlanSpec,
@@ -342,12 +359,27 @@ impl Inbound for Input<'_> {
     fn next(&mut self) -> Result<(usize, Bytes, bool)> {
         let stretch = self.inbox.pop()?;
         let mut sources = self.spec.sources();
-        match sources.position(|(_, node, _)| node.id == stretch.transform) {
-            Some(source) => Ok((source, stretch.data, stretch.last)),
-            None => Err(Error::transport(
+        let input = match &stretch.family {
+            None => sources.position(|(_, node, _)| node.id == stretch.transform),
+            Some(family) => {
+                let mut families = self.spec.timer_families();
+                let family = families.position(|(_, node, timer)| {
+                    node.id == stretch.transform && timer.family == *family
+                });
+                family.map(|family| sources.count() + family)
+            }
+        };
+        match (input, stretch.family) {
+            (Some(input), _) => Ok((input, stretch.data, stretch.last)),
+            (None, None) => Err(Error::transport(
                 "the runner sent input for a transform that is not a source of the bundle",
             )
             .at("transform", stretch.transform)),
+            (None, Some(family)) => Err(Error::transport(
+                "the runner sent timers of a family that no function of the bundle has",
+            )
+            .at("transform", stretch.transform)
+            .at("timer", family)),
         }
     }
 }
