@@ -7,7 +7,7 @@ use super::args::Args;
 use super::describe::Format;
 use crate::error::{Error, Result};
 use crate::expansion::Start;
-use crate::harness::Options;
+use crate::harness::{Budgets, Options};
 
 /// The port that Beam's own expansion services are started on by convention.
 const SERVE_PORT: u16 = 8097;
@@ -96,7 +96,7 @@ impl From<Worker> for Options {
             provision_endpoint: worker.provision,
             control_endpoint: worker.control,
             logging_endpoint: worker.logging,
-            ..Options::default()
+            budgets: Budgets::of_this_machine(),
         }
     }
 }

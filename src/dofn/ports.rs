@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{
-    Discard, Link, Meter, MetricId, MetricSet, Out, Scope, Services, SideReader, Site, StateKind,
-    StateProtocol, TimeDomain, View,
+    AfterCommit, Discard, Link, Meter, MetricId, MetricSet, Out, Scope, Services, SideReader, Site,
+    StateKind, StateProtocol, TimeDomain, View,
 };
 use crate::element::{Element, Input, Nesting};
 use crate::error::{Error, ErrorKind, Result};
@@ -119,7 +119,7 @@ pub trait Ports<F: ?Sized>: Sized + Send {
 
 /// One port of the function `F`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a port: use Out<T>, Side<V>, InWindow<W>, Counter, Distribution or Gauge",
+    message = "`{Self}` is not a port: use Out<T>, Side<V>, InWindow<W>, AfterCommit, Counter, Distribution or Gauge",
     label = "not a port",
     note = "plain data belongs in the DoFn itself"
 )]
@@ -179,6 +179,8 @@ pub trait Describe {
     fn state(&mut self, tag: &'static str, kind: StateKind);
     /// It has timers of the family `tag`.
     fn timer(&mut self, tag: &'static str, domain: TimeDomain);
+    /// It has callbacks for after its bundles are committed. Most that ask need not know.
+    fn after_commit(&mut self) {}
 }
 
 /// The end of one output while a plan is linked.
@@ -209,6 +211,7 @@ pub struct Wiring<'a> {
     outs: HashMap<String, OutSlot>,
     sides: HashMap<String, SideReader>,
     states: HashMap<String, StateProtocol>,
+    finalizes: bool,
     metrics: &'a mut MetricSet,
     services: &'a Services,
 }
@@ -227,6 +230,7 @@ impl<'a> Wiring<'a> {
             outs: HashMap::new(),
             sides: HashMap::new(),
             states: HashMap::new(),
+            finalizes: false,
             metrics,
             services,
         }
@@ -245,6 +249,11 @@ impl<'a> Wiring<'a> {
     /// Adds state that the runner keeps.
     pub fn add_state(&mut self, tag: &str, protocol: StateProtocol) {
         self.states.insert(tag.into(), protocol);
+    }
+
+    /// Says that the runner tells when bundles are committed.
+    pub fn add_after_commit(&mut self) {
+        self.finalizes = true;
     }
 
     /// The transform's id.
@@ -302,6 +311,22 @@ impl<'a> Wiring<'a> {
             ))
             .at("transform", &*self.transform)
         })
+    }
+
+    /// Where callbacks for after the commit go.
+    ///
+    /// # Errors
+    /// The descriptor does not ask the runner to tell.
+    pub fn after_commit(&mut self) -> Result<AfterCommit> {
+        if !self.finalizes {
+            return Err(Error::descriptor(
+                "the function has callbacks for after the commit, but the pipeline does not request finalization; expand \
+                 the transform again with this version",
+            )
+            .at("transform", &*self.transform));
+        }
+        let Services { commits, clock, .. } = self.services;
+        Ok(AfterCommit::new(commits.clone(), clock.clone()))
     }
 
     /// The outputs that no port took.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Commits;
 use crate::element::Page;
 use crate::error::Result;
 
@@ -14,6 +15,8 @@ pub struct Services {
     pub state: Arc<dyn StatePort>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
+    /// Takes what functions want done after the bundle in hand is committed.
+    pub commits: Commits,
 }
 
 /// Wall time.

@@ -405,6 +405,7 @@ impl Linker<'_> {
             function: payload,
             sides,
             states,
+            finalizes,
             ..
         } = &spec.kind
         else {
@@ -461,6 +462,9 @@ impl Linker<'_> {
             if let Some(form) = function.sides.iter().find(|form| form.tag == side.tag) {
                 wiring.add_side(&side.tag, with_framing(reader, form, &side.coder)?);
             }
+        }
+        if *finalizes {
+            wiring.add_after_commit();
         }
         for state in states {
             wiring.add_state(&state.tag, state.protocol);

@@ -1,28 +1,31 @@
 //! Bundle threads, and the plans that they run.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use beam_proto::fnexec::{ProcessBundleDescriptor, ProcessBundleRequest};
 use bytes::Bytes;
+use prost::Message;
 use tokio::sync::oneshot;
 
 use super::context::{self, BundleContext, LogContext};
+use super::descriptors::SpecCache;
+use super::finalize::{FinalizeRequest, Finalizers};
+use super::idle::IdlePool;
 use super::inbox::Inbox;
 use super::instructions::{Instructions, Running};
-use super::jobs::{BundleRequest, Jobs, NoThread};
+use super::jobs::{BundleRequest, Job, Jobs, NoThread};
 use super::metrics::ShortIds;
-use super::outbox::{BundlePorts, BundleTerms, Output};
-use super::response::{self, PlanFacts};
+use super::outbox::{BundlePorts, BundleTerms, Output, Streams};
+use super::response::{self, PlanFacts, Success};
 use super::rim::Rim;
-use super::wire::SendQueue;
 use super::wire::control::Descriptors;
 use super::wire::data::DataClients;
 use super::wire::logging::LogQueue;
 use super::wire::state::StateClients;
-use crate::dofn::{Clock, Services};
+use super::wire::{Rope, SendQueue};
+use crate::dofn::{Clock, Commit, Commits, Services};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exec::{Inbound, LinkServices, Plan, Registry, from_panic, link};
 use crate::model::descriptor::PlanSpec;
@@ -30,8 +33,9 @@ use crate::model::descriptor::PlanSpec;
 /// A plan that was not used for this long is dropped, and its functions are torn down.
 const IDLE_PLAN: Duration = Duration::from_secs(60);
 
-/// Descriptors that are kept; the runner can always be asked again.
-const MAX_DESCRIPTORS: usize = 1000;
+/// Answers with embedded output may wait for the runner up to so many bytes; beyond, output goes to the data plane, where
+/// a runner that does not read makes bundles wait.
+const EMBEDDED_WAITING: usize = 8 << 20;
 
 /// What bundle threads share.
 pub(crate) struct Bundles {
@@ -45,31 +49,42 @@ pub(crate) struct Bundles {
     pub(crate) short_ids: ShortIds,
     /// Whether the runner knows short ids, so that full infos may be left out.
     pub(crate) short_ids_only: bool,
+    /// Whether the runner takes output that stands in answers.
+    pub(crate) embeds_output: bool,
+    pub(crate) finalizers: Finalizers,
     pub(crate) log: Arc<LogQueue>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) plans: Mutex<Plans>,
 }
 
-/// Descriptors and the idle plans of each.
-#[derive(Default)]
+/// Descriptors and idle plans.
 pub(crate) struct Plans {
-    specs: HashMap<String, Slot>,
-    idle: Vec<Idle>,
+    specs: SpecCache,
+    idle: IdlePool<Linked>,
 }
 
-/// Filled by the first bundle that needs it, while others wait.
-type Slot = Arc<Mutex<Option<Arc<PlanSpec>>>>;
+impl Default for Plans {
+    fn default() -> Self {
+        Plans {
+            specs: SpecCache::default(),
+            idle: IdlePool::new(IDLE_PLAN),
+        }
+    }
+}
 
 /// A linked plan with its outside.
 struct Linked {
     plan: Plan,
     ports: Arc<BundlePorts>,
     facts: Arc<PlanFacts>,
+    /// What functions want done after the commit of the bundle in hand.
+    commits: Commits,
 }
 
-struct Idle {
-    linked: Linked,
-    since: Instant,
+impl Linked {
+    fn is_of(&self, descriptor: &str) -> bool {
+        self.facts.spec.id == descriptor
+    }
 }
 
 impl Bundles {
@@ -92,11 +107,15 @@ impl Bundles {
     /// Takes descriptors that the runner sends unasked.
     pub(crate) fn register(&self, descriptors: Vec<ProcessBundleDescriptor>) {
         for descriptor in descriptors {
-            let id = descriptor.id.clone();
+            let (id, bytes) = (descriptor.id.clone(), descriptor.encoded_len());
             if let Ok(spec) = PlanSpec::try_from(descriptor) {
-                self.plans()
-                    .specs
-                    .insert(id, Arc::new(Mutex::new(Some(Arc::new(spec)))));
+                let mut plans = self.plans();
+                let slot = plans.specs.slot(&id);
+                // A slot that somebody fills needs nothing, and this thread must not wait.
+                if let Ok(mut slot) = slot.try_lock() {
+                    *slot = Some(Arc::new(spec));
+                    plans.specs.filled(&id, bytes);
+                }
             }
         }
     }
@@ -106,12 +125,16 @@ impl Bundles {
         // Without a connection no input can come: then a thread must open one.
         let ready = {
             let plans = self.plans();
-            let index = plans.idle_of(&request.process_bundle_descriptor_id);
-            index.map(|index| plans.idle[index].linked.facts.clone())
+            let idle = plans.idle.find(|linked| {
+                linked.is_of(&request.process_bundle_descriptor_id)
+                    && linked.ports.are_named(&request.data_stream_id)
+                    && linked.ports.are_connected()
+            });
+            idle.map(|linked| linked.facts.clone())
         };
         let refused = match self.instructions.announce(instruction, request, ready) {
             Ok(None) => return,
-            Ok(Some(bundle)) => match self.jobs.submit(bundle) {
+            Ok(Some(bundle)) => match self.jobs.submit(Job::Bundle(bundle)) {
                 Ok(()) => return,
                 Err(NoThread { error, .. }) => {
                     self.instructions.end(instruction, true);
@@ -123,11 +146,53 @@ impl Bundles {
         let _ = self.answers.push(response::failed(instruction, refused));
     }
 
+    /// Takes a request to call what a bundle wanted done after its commit. Yields the answer where nothing is to be called:
+    /// late and repeated requests succeed. Must not wait for anything.
+    pub(crate) fn finalize(&self, instruction: &str, bundle: String) -> Option<Rope> {
+        let commits = self.finalizers.take(&bundle);
+        if commits.is_empty() {
+            return Some(response::finalized(instruction));
+        }
+        self.finalizers.begin();
+        let request = FinalizeRequest {
+            instruction: instruction.into(),
+            bundle,
+            commits,
+        };
+        let Err(NoThread { job, error }) = self.jobs.submit(Job::Finalize(request)) else {
+            return None;
+        };
+        self.finalizers.end();
+        // The runner may ask again.
+        if let Job::Finalize(request) = *job {
+            let bundle = request.bundle.into();
+            let _ = self.finalizers.keep(&bundle, request.commits);
+            self.finalizers.answered(&bundle);
+        }
+        let error = format!("the worker cannot start a thread: {error}");
+        Some(response::failed(instruction, error))
+    }
+
     /// Ends all threads once they have nothing to do, and drops all idle plans on a thread of their own. Yields when
     /// that is done.
     pub(crate) fn close(&self) -> oneshot::Receiver<()> {
         self.jobs.close();
-        let idle = std::mem::take(&mut self.plans().idle);
+        let idle = self.plans().idle.take_all();
+        self.tear_down(idle, self.finalizers.take_all())
+    }
+
+    /// Drops the plans that were idle for long, and the callbacks that have expired.
+    pub(crate) fn evict(&self) {
+        let old = self.plans().idle.take_old(Instant::now());
+        let expired = self.finalizers.take_expired();
+        if !old.is_empty() || !expired.is_empty() {
+            // Nobody waits for it.
+            drop(self.tear_down(old, expired));
+        }
+    }
+
+    /// Drops what holds user code, on a thread of its own: nobody knows how long that takes.
+    fn tear_down(&self, plans: Vec<Linked>, commits: Vec<Commit>) -> oneshot::Receiver<()> {
         let (done, waiting) = oneshot::channel();
         let log = self.log.clone();
         let thread = std::thread::Builder::new().name("teardown".into());
@@ -136,7 +201,9 @@ impl Bundles {
                 queue: log,
                 bundle: None,
             }));
-            idle.into_iter().for_each(drop_quietly);
+            plans.into_iter().for_each(drop_quietly);
+            commits.into_iter().for_each(drop_quietly);
+            context::enter(None);
             let _ = done.send(());
         });
         if let Err(error) = thread {
@@ -145,25 +212,17 @@ impl Bundles {
         waiting
     }
 
-    /// Drops the plans that were idle for long. Tears functions down, so it is not for the rim.
-    pub(crate) fn evict(&self) {
-        let mut plans = self.plans();
-        let (keep, drop_now) = std::mem::take(&mut plans.idle)
-            .into_iter()
-            .partition::<Vec<_>, _>(|idle| idle.since.elapsed() < IDLE_PLAN);
-        plans.idle = keep;
-        drop(plans);
-        drop_now.into_iter().for_each(drop_quietly);
-    }
-
     /// The life of a bundle thread.
     pub(crate) fn work(&self, jobs: &Jobs) {
         context::enter(Some(LogContext {
             queue: self.log.clone(),
             bundle: None,
         }));
-        while let Some(request) = jobs.next() {
-            self.run(request);
+        while let Some(job) = jobs.next() {
+            match job {
+                Job::Bundle(bundle) => self.run(bundle),
+                Job::Finalize(request) => self.call_back(request),
+            }
         }
         context::enter(None);
     }
@@ -195,15 +254,35 @@ impl Bundles {
         context::enter_bundle(None);
         // If the stream is gone, the worker is about to end, and nobody wants the answer.
         let _ = self.answers.push(answer);
+        self.finalizers.answered(&instruction);
     }
 
-    fn process(&self, bundle: BundleRequest) -> Result<super::wire::Rope> {
+    /// Calls what a bundle wanted done after its commit, and answers.
+    fn call_back(&self, request: FinalizeRequest) {
+        context::enter_bundle(Some(BundleContext {
+            instruction: request.bundle.as_str().into(),
+            plan: None,
+        }));
+        let answer = match self.finalizers.call(request.commits) {
+            Ok(()) => response::finalized(&request.instruction),
+            Err(error) => {
+                context::log_error(error.clone());
+                response::failed(&request.instruction, error)
+            }
+        };
+        context::enter_bundle(None);
+        let _ = self.answers.push(answer);
+        self.finalizers.end();
+    }
+
+    fn process(&self, bundle: BundleRequest) -> Result<Rope> {
         let BundleRequest {
             instruction,
             mut request,
             inbox,
         } = bundle;
-        let mut linked = self.plan(&request.process_bundle_descriptor_id)?;
+        let descriptor = &request.process_bundle_descriptor_id;
+        let mut linked = self.plan(descriptor, &request.data_stream_id)?;
         let (metrics, activity) = (
             linked.plan.metrics().clone(),
             linked.plan.activity().clone(),
@@ -233,47 +312,73 @@ impl Bundles {
             spec: &linked.facts.spec,
         };
         let outcome = linked.plan.run(&mut input);
-        if let Err(error) = outcome.and_then(|()| linked.ports.finish()) {
-            drop_quietly(linked);
-            return Err(error);
+        let may_embed = self.embeds_output && self.answers.bytes() < EMBEDDED_WAITING;
+        let elements = match outcome.and_then(|()| linked.ports.finish(may_embed)) {
+            Ok(elements) => elements,
+            Err(error) => {
+                drop_quietly(linked);
+                return Err(error);
+            }
+        };
+        let commits = linked.commits.take();
+        let success = Success {
+            requires_finalization: !commits.is_empty(),
+            elements,
+        };
+        let surplus = self.finalizers.keep(&instruction, commits);
+        if !surplus.is_empty() {
+            tracing::warn!(
+                "{} callbacks are dropped before the runner has committed their bundles; there are too many",
+                surplus.len()
+            );
+            surplus.into_iter().for_each(drop_quietly);
         }
-        let metrics = linked.plan.metrics();
-        let answer = response::processed(&instruction, &linked.facts, metrics, self.short_ids_only);
+        let answer = response::processed(
+            &instruction,
+            &linked.facts,
+            linked.plan.metrics(),
+            self.short_ids_only,
+            success,
+        );
         self.instructions.end(&instruction, false);
         if self.jobs.is_closed() {
             drop_quietly(linked);
         } else {
-            self.plans().idle.push(Idle {
-                linked,
-                since: Instant::now(),
-            });
+            self.plans().idle.put(linked, Instant::now());
         }
         Ok(answer)
     }
 
-    fn idle_plan(&self, descriptor: &str) -> Option<Linked> {
+    /// An idle plan of a descriptor, on data streams of this name if there is one.
+    fn idle_plan(&self, descriptor: &str, stream: &str) -> Option<Linked> {
         let mut plans = self.plans();
-        // The latest first: it is the warmest, and the others may grow old enough to be dropped.
-        let is_of = |idle: &Idle| idle.linked.facts.spec.id == descriptor;
-        let index = plans.idle.iter().rposition(is_of)?;
-        Some(plans.idle.remove(index).linked)
+        let is_ready = |linked: &Linked| linked.is_of(descriptor) && linked.ports.are_named(stream);
+        let ready = plans.idle.take(is_ready);
+        ready.or_else(|| plans.idle.take(|linked| linked.is_of(descriptor)))
     }
 
     /// An idle plan of a descriptor, or a new one.
-    fn plan(&self, descriptor: &str) -> Result<Linked> {
-        while let Some(linked) = self.idle_plan(descriptor) {
+    fn plan(&self, descriptor: &str, stream: &str) -> Result<Linked> {
+        while let Some(linked) = self.idle_plan(descriptor, stream) {
+            if !linked.ports.are_named(stream) {
+                let outputs = linked.ports.outputs();
+                let streams = self.streams(&linked.facts.spec, outputs, stream);
+                match streams {
+                    Ok(streams) => linked.ports.change_streams(streams),
+                    Err(error) => {
+                        drop_quietly(linked);
+                        return Err(error);
+                    }
+                }
+            }
             if linked.ports.are_connected() {
                 return Ok(linked);
             }
             drop_quietly(linked);
         }
         let spec = self.spec(descriptor)?;
-        let outputs = self.outputs(&spec)?;
-        let sources = spec.sources().map(|(_, _, port)| &port.endpoint);
-        let sources = sources
-            .chain(&spec.timer_endpoint)
-            .map(|endpoint| self.data.get(endpoint, &self.rim))
-            .collect::<Result<Vec<_>>>()?;
+        let outputs = outputs(&spec);
+        let streams = self.streams(&spec, &outputs, stream)?;
         let state = spec
             .state_endpoint
             .as_ref()
@@ -281,10 +386,12 @@ impl Bundles {
         let state = state
             .map(|endpoint| self.state.get(endpoint, &self.rim))
             .transpose()?;
-        let ports = Arc::new(BundlePorts::new(sources, outputs, state));
+        let ports = Arc::new(BundlePorts::new(outputs, streams, state));
+        let commits = Commits::default();
         let functions = Services {
             state: ports.clone(),
             clock: Arc::new(SystemClock),
+            commits: commits.clone(),
         };
         let services = LinkServices {
             functions,
@@ -292,44 +399,40 @@ impl Bundles {
         };
         let plan = link(spec.clone(), &self.registry, &services)?;
         let facts = Arc::new(PlanFacts::new(spec, plan.metrics(), &self.short_ids));
-        Ok(Linked { plan, ports, facts })
+        Ok(Linked {
+            plan,
+            ports,
+            facts,
+            commits,
+        })
     }
 
-    /// Where the outputs of a plan go, by index.
-    fn outputs(&self, spec: &PlanSpec) -> Result<Vec<Output>> {
-        let sinks = spec
-            .sinks()
-            .map(|(_, node, port)| (node, None, &port.endpoint));
-        let timers = spec.timer_endpoint.iter().flat_map(|endpoint| {
-            let families = spec.timer_families();
-            families.map(move |(_, node, timer)| (node, Some(timer.family.clone()), endpoint))
-        });
-        let outputs = sinks.chain(timers).map(|(node, family, endpoint)| {
-            Ok(Output {
-                transform: node.id.clone(),
-                family,
-                client: self.data.get(endpoint, &self.rim)?,
-            })
-        });
-        outputs.collect()
+    /// The data streams of this name that a plan needs; opens those that are not open.
+    fn streams(&self, spec: &PlanSpec, outputs: &[Output], name: &str) -> Result<Streams> {
+        let get = |endpoint: &String| self.data.get(endpoint, name, &self.rim);
+        let sources = spec.sources().map(|(_, _, port)| &port.endpoint);
+        let inputs = sources.chain(&spec.timer_endpoint).map(get);
+        let outputs = outputs.iter().map(|output| get(&output.endpoint));
+        Ok(Streams {
+            name: name.into(),
+            inputs: inputs.collect::<Result<_>>()?,
+            outputs: outputs.collect::<Result<_>>()?,
+        })
     }
 
     fn spec(&self, id: &str) -> Result<Arc<PlanSpec>> {
-        let slot = {
-            let mut plans = self.plans();
-            if plans.specs.len() >= MAX_DESCRIPTORS && !plans.specs.contains_key(id) {
-                plans.specs.clear();
-            }
-            plans.specs.entry(id.to_owned()).or_default().clone()
-        };
+        let slot = self.plans().specs.slot(id);
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(spec) = &*slot {
             return Ok(spec.clone());
         }
         let mut descriptor = self.rim.wait(self.descriptors.fetch(id))?;
         descriptor.id = id.to_owned();
+        let bytes = descriptor.encoded_len();
         let spec = Arc::new(PlanSpec::try_from(descriptor).at("descriptor", id)?);
         *slot = Some(spec.clone());
+        drop(slot);
+        self.plans().specs.filled(id, bytes);
         Ok(spec)
     }
 }
@@ -339,14 +442,21 @@ fn drop_quietly<T>(value: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
-impl Plans {
-    /// The latest idle plan of a descriptor that can still send: it is the warmest, and the others may grow old enough to
-    /// be dropped.
-    fn idle_of(&self, descriptor: &str) -> Option<usize> {
-        self.idle.iter().rposition(|idle| {
-            idle.linked.facts.spec.id == descriptor && idle.linked.ports.are_connected()
-        })
-    }
+/// Where the outputs of a plan go, by index.
+fn outputs(spec: &PlanSpec) -> Vec<Output> {
+    let sinks = spec
+        .sinks()
+        .map(|(_, node, port)| (node, None, &port.endpoint));
+    let timers = spec.timer_endpoint.iter().flat_map(|endpoint| {
+        let families = spec.timer_families();
+        families.map(move |(_, node, timer)| (node, Some(timer.family.clone()), endpoint))
+    });
+    let outputs = sinks.chain(timers).map(|(node, family, endpoint)| Output {
+        transform: node.id.clone(),
+        family,
+        endpoint: endpoint.clone(),
+    });
+    outputs.collect()
 }
 
 /// The input of a bundle, with sources by index, and families of timers behind them.
@@ -384,7 +494,8 @@ impl Inbound for Input<'_> {
     }
 }
 
-struct SystemClock;
+/// The clock on the wall.
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now_millis(&self) -> i64 {

@@ -4,9 +4,13 @@
 
 mod bundles;
 mod context;
+mod descriptors;
+mod finalize;
+mod idle;
 mod inbox;
 mod instructions;
 mod jobs;
+mod memory;
 mod metrics;
 mod outbox;
 pub mod pool;

@@ -70,6 +70,7 @@ pub struct InPipeline {
     outputs: BTreeMap<String, String>,
     side_inputs: BTreeMap<String, SideInput>,
     keyed: KeyedSpecs,
+    finalizes: bool,
 }
 
 impl InPipeline {
@@ -88,6 +89,7 @@ impl InPipeline {
             outputs: BTreeMap::new(),
             side_inputs: BTreeMap::new(),
             keyed: KeyedSpecs::default(),
+            finalizes: false,
         }
     }
 
@@ -98,8 +100,13 @@ impl InPipeline {
             .fail(error.at("transform", &self.placement.name));
     }
 
-    /// Declares the state and the timers that the ports of the function are.
+    /// Declares the state, the timers and the callbacks that the ports of the function are.
     pub(super) fn declare(&mut self, ports: &KeyedPorts) {
+        if ports.finalizes {
+            self.finalizes = true;
+            self.pipeline
+                .graph(|graph| graph.require(requirements::REQUIRES_BUNDLE_FINALIZATION));
+        }
         if ports.is_empty() {
             return;
         }
@@ -134,6 +141,7 @@ impl InPipeline {
             side_inputs: self.side_inputs,
             state_specs: self.keyed.states,
             timer_family_specs: self.keyed.timers,
+            requests_finalization: self.finalizes,
             ..ParDoPayload::default()
         };
         self.pipeline.graph(|graph| {

@@ -323,6 +323,7 @@ impl Descriptor {
         let par_do = ParDoPayload {
             do_fn: Some(function_spec(payload)),
             side_inputs: side_inputs.collect(),
+            requests_finalization: ports.finalizes,
             ..ParDoPayload::default()
         };
         let inputs: Vec<_> = [("in", input)]

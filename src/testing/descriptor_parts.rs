@@ -81,6 +81,7 @@ pub(super) struct PortList {
     pub(super) sides: BTreeMap<&'static str, SideAccess>,
     pub(super) states: Vec<(&'static str, StateKind)>,
     pub(super) timers: Vec<(&'static str, TimeDomain)>,
+    pub(super) finalizes: bool,
 }
 
 impl Describe for PortList {
@@ -100,5 +101,9 @@ impl Describe for PortList {
 
     fn timer(&mut self, tag: &'static str, domain: TimeDomain) {
         self.timers.push((tag, domain));
+    }
+
+    fn after_commit(&mut self) {
+        self.finalizes = true;
     }
 }

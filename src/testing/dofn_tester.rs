@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::Bench;
 use crate::dofn::{
-    BundleCx, Clock, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet, Named, Ports,
-    Scope, Services, SideReader, Spread, StateKind, TimeDomain, View, Wiring,
+    BundleCx, Clock, Commit, Commits, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet,
+    Named, Ports, Scope, Services, SideReader, Spread, StateKind, TimeDomain, View, Wiring,
 };
 use crate::element::{
     Coder, Element, Header, Nesting, Pane, Timestamp, WindowBytes, WindowCoding, encoded,
@@ -37,6 +37,7 @@ pub struct DoFnTester<F: DoFn> {
     pane: Pane,
     bench: Bench,
     metrics: MetricSet,
+    commits: Commits,
 }
 
 impl<F: DoFn> DoFnTester<F> {
@@ -51,6 +52,7 @@ impl<F: DoFn> DoFnTester<F> {
             pane: Pane::NO_FIRING,
             bench: Bench::default(),
             metrics: MetricSet::default(),
+            commits: Commits::default(),
         }
     }
 
@@ -128,6 +130,20 @@ impl<F: DoFn> DoFnTester<F> {
         Ok(outputs)
     }
 
+    /// Says that all bundles so far are committed: calls what functions registered with
+    /// [`AfterCommit`](crate::dofn::AfterCommit), in order. A tester's clock stands, so nothing has expired.
+    ///
+    /// # Errors
+    /// The first error of a callback; or a bundle failed, and its callbacks must not be called.
+    pub fn commit(&mut self) -> Result<()> {
+        if self.is_broken {
+            return Err(Error::user("a bundle that failed cannot be committed"));
+        }
+        let commits = self.commits.take();
+        let outcomes: Vec<Result<()>> = commits.into_iter().map(Commit::run).collect();
+        outcomes.into_iter().collect()
+    }
+
     /// The sum of a counter in the last bundle; `None` if there is no such counter.
     pub fn counter(&self, name: &str) -> Option<i64> {
         match self.metric(name)? {
@@ -167,6 +183,7 @@ impl<F: DoFn> DoFnTester<F> {
         let services = Services {
             state: Arc::new(self.bench.sides().clone()),
             clock: Arc::new(StoppedClock),
+            commits: self.commits.clone(),
         };
         self.metrics = MetricSet::default();
         let mut wiring = Wiring::new("test", "test", &mut self.metrics, &services);
@@ -182,6 +199,7 @@ impl<F: DoFn> DoFnTester<F> {
             );
             wiring.add_side(tag, reader);
         }
+        wiring.add_after_commit();
         F::Io::wire(&mut wiring)
     }
 
