@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use divan::Bencher;
 use ferrobeam::Result;
-use ferrobeam::dofn::{Clock, Services, StateKey, StatePort};
+use ferrobeam::dofn::{Clock, Commits, Services, StateKey, StatePort};
 use ferrobeam::element::{Element, Page};
 use ferrobeam::exec::{Inbound, LinkServices, Outbox, Plan, Registry, link};
 use ferrobeam::model::descriptor::PlanSpec;
@@ -44,6 +44,7 @@ fn linked(descriptor: &Descriptor, registry: &Registry) -> Plan {
         functions: Services {
             state: Arc::new(Nothing),
             clock: Arc::new(Nothing),
+            commits: Commits::default(),
         },
         outbox: Arc::new(Nothing),
     };

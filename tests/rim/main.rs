@@ -4,7 +4,9 @@
 mod basics;
 mod child;
 mod connections;
+mod embedding;
 mod errors;
+mod finalize;
 mod large;
 mod metrics;
 mod nodes;
@@ -12,6 +14,7 @@ mod own_coders;
 mod pool;
 mod seeds;
 mod shutdown;
+mod siblings;
 mod splits;
 mod state;
 mod support;

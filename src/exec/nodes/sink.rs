@@ -60,10 +60,15 @@ impl<'a, F: Flow> Consumer<F::Item<'a>> for Sink<F> {
 
     #[inline]
     fn consume(&mut self, header: &Header, item: F::Item<'a>) -> Result<()> {
+        let before = self.buffer.len();
         if self.spec.headers {
             header.encode(&mut self.buffer);
         }
         F::write(&mut self.writer, &item, &mut self.buffer)?;
+        if self.buffer.len() == before {
+            // Elements of no bytes could not be counted: one zero byte stands for each.
+            self.buffer.push(0);
+        }
         if self.buffer.len() >= FLUSH_BYTES {
             self.flush()
         } else {

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::process_bundle_split_request::DesiredSplit;
 use beam_proto::fnexec::{
-    FinalizeBundleRequest, HarnessMonitoringInfosRequest, MonitoringInfosMetadataRequest,
+    Elements, FinalizeBundleRequest, HarnessMonitoringInfosRequest, MonitoringInfosMetadataRequest,
     ProcessBundleProgressRequest, ProcessBundleSplitRequest, SampleDataRequest,
 };
 use bytes::Bytes;
 
 use super::delivery::{Step, steps};
+use super::embedding::embed;
 use super::{Bundle, BundleOutcome, FakeRunner, Random};
 use crate::testing::Descriptor;
 
@@ -26,6 +27,12 @@ pub struct Chaos {
     pub oddities: bool,
     /// Stops reading output for a while.
     pub stalls: bool,
+    /// Says that bundles are committed, once or twice, where they have something left to do then.
+    pub commits: bool,
+    /// Puts the input of some bundles in their requests.
+    pub embeds: bool,
+    /// Spreads bundles over named data streams.
+    pub streams: bool,
     /// Cuts connections. Bundles that fail by it need [`Bundle::retries`].
     pub cuts: bool,
 }
@@ -38,6 +45,9 @@ impl Chaos {
             splits: true,
             oddities: true,
             stalls: true,
+            commits: true,
+            embeds: true,
+            streams: true,
             cuts: true,
         }
     }
@@ -47,6 +57,8 @@ impl Chaos {
 struct Job {
     stage: Descriptor,
     retries: usize,
+    stream: String,
+    embeds: bool,
     done: Option<BundleOutcome>,
 }
 
@@ -54,6 +66,9 @@ struct Job {
 struct Attempt {
     job: usize,
     id: String,
+    stream: String,
+    /// Input that stands in the request.
+    embedded: Option<Elements>,
     inputs: BTreeMap<String, Vec<Bytes>>,
     steps: VecDeque<Step>,
     is_announced: bool,
@@ -85,6 +100,8 @@ impl FakeRunner {
             session.jobs.push(Job {
                 stage: bundle.stage,
                 retries: bundle.retries,
+                stream: bundle.stream,
+                embeds: bundle.embeds,
                 done: None,
             });
             session.add(job, bundle.inputs);
@@ -113,12 +130,25 @@ struct Session<'a> {
 impl Session<'_> {
     fn add(&mut self, job: usize, inputs: BTreeMap<String, Vec<Bytes>>) {
         let id = self.runner.fresh_id();
-        let stage = &self.jobs[job].stage;
+        let Job {
+            stage,
+            stream,
+            embeds,
+            ..
+        } = &self.jobs[job];
+        let mut stream = stream.clone();
+        if self.chaos.streams {
+            stream = ["", "one", "two"][self.random.below(3)].into();
+        }
+        let embeds = *embeds || (self.chaos.embeds && self.random.percent(30));
         let service = |source: &str| stage.service_of(source).unwrap_or_default();
-        let steps = steps(&mut self.random, &id, &inputs, service);
+        let mut steps = steps(&mut self.random, &id, &inputs, service);
+        let embedded = embeds.then(|| embed(&mut steps));
         self.attempts.push(Attempt {
             job,
             id,
+            stream,
+            embedded,
             inputs,
             steps,
             is_announced: false,
@@ -152,7 +182,9 @@ impl Session<'_> {
             Some(Step::Announce) => {
                 // Input that went down cannot be sent again under the same id: the bundle must fail.
                 let stage = if attempt.is_lost { "nowhere" } else { stage };
-                self.runner.announce(&attempt.id, stage);
+                let embedded = attempt.embedded.clone();
+                self.runner
+                    .announce(&attempt.id, stage, &attempt.stream, embedded);
                 attempt.is_announced = true;
             }
             Some(Step::Send(service, elements)) => {
@@ -160,13 +192,15 @@ impl Session<'_> {
                     return;
                 }
                 // The worker opens its stream for the first bundle that needs it.
-                if !self.runner.has_data_stream(service) && !attempt.is_announced {
-                    self.runner.announce(&attempt.id, stage);
+                let has_stream = self.runner.has_named_stream(service, &attempt.stream);
+                if !has_stream && !attempt.is_announced {
+                    self.runner
+                        .announce(&attempt.id, stage, &attempt.stream, None);
                     attempt.is_announced = true;
                     attempt.steps.retain(|step| *step != Step::Announce);
                 }
                 let id = attempt.id.clone();
-                let line = &self.runner.hub.data[service];
+                let line = self.runner.hub.data.line(service, &attempt.stream);
                 let can_go = self.runner.hub.wait("a data stream", |ledger| {
                     let bundle = ledger.bundles.get(&id);
                     let has_ended = bundle.is_some_and(|b| b.answer.is_some() || b.was_cut);
@@ -174,7 +208,8 @@ impl Session<'_> {
                 });
                 if can_go {
                     attempt.has_input = true;
-                    self.runner.send_elements(service, elements);
+                    self.runner
+                        .send_elements_on(service, &attempt.stream, elements);
                 }
             }
             None => {}
@@ -261,7 +296,8 @@ impl Session<'_> {
             _ if self.attempts[index].is_announced => {
                 let attempt = &self.attempts[index];
                 let stage = self.jobs[attempt.job].stage.id();
-                self.runner.announce(&attempt.id, stage);
+                self.runner
+                    .announce(&attempt.id, stage, &attempt.stream, None);
                 self.asked.push(attempt.id.clone());
             }
             _ => {}
@@ -272,13 +308,14 @@ impl Session<'_> {
         if self.random.percent(30) {
             return self.runner.cut_state_stream();
         }
-        let service = self.random.below(self.runner.hub.data.len());
+        let service = self.random.below(self.runner.hub.data.services());
         self.runner.cut_data(service);
         for attempt in &mut self.attempts {
             // What was sent may not have arrived. An announced bundle notices by itself.
             let stage = &self.jobs[attempt.job].stage;
             let mut sources = stage.sources();
-            let reads = sources.any(|source| stage.service_of(source) == Some(service));
+            let reads = attempt.embedded.is_none()
+                && sources.any(|source| stage.service_of(source) == Some(service));
             attempt.is_lost |= reads && (attempt.has_input || attempt.is_announced);
         }
     }
@@ -315,6 +352,13 @@ impl Session<'_> {
                 continue;
             }
             self.check_read_indices(&attempt, &outcome);
+            if self.chaos.commits && outcome.requires_finalization {
+                for _ in 0..1 + self.random.below(2) {
+                    if let Err(error) = runner.finalize(&outcome.id) {
+                        runner.hub.fail(&format!("finalization fails: {error}"));
+                    }
+                }
+            }
             let rest = rest(&attempt.inputs, &outcome.splits);
             let job = &mut self.jobs[attempt.job];
             match &mut job.done {

@@ -36,6 +36,8 @@ pub(super) struct Ledger {
     /// What short ids stand for, as far as the runner has asked.
     pub(super) names: BTreeMap<String, MonitoringInfo>,
     short_ids: bool,
+    /// Whether output may stand in answers.
+    pub(super) embedded_output: bool,
     /// How the worker ended, if it has.
     pub(super) worker_end: Option<Result<(), String>>,
     /// Streams that stand, by service.
@@ -48,11 +50,15 @@ pub(super) struct Ledger {
 #[derive(Default)]
 pub(super) struct Bundle {
     pub(super) stage: String,
+    /// The name of its data streams.
+    pub(super) stream: String,
     pub(super) outputs: BTreeMap<String, Output>,
     /// By source: the first element that is not the bundle's.
     pub(super) stops: BTreeMap<String, i64>,
     /// One of its connections was cut, so that its output may be lost.
     pub(super) was_cut: bool,
+    /// Its output came in its answer.
+    pub(super) is_embedded: bool,
     pub(super) answer: Option<InstructionResponse>,
     counts: BTreeMap<String, u64>,
 }
@@ -80,7 +86,7 @@ enum What {
 }
 
 impl Ledger {
-    pub(super) fn new(seed: u64, short_ids: bool) -> Self {
+    pub(super) fn new(seed: u64, short_ids: bool, embedded_output: bool) -> Self {
         Ledger {
             transcript: Transcript::default(),
             violations: Vec::new(),
@@ -94,6 +100,7 @@ impl Ledger {
             state_ids: BTreeSet::new(),
             names: BTreeMap::new(),
             short_ids,
+            embedded_output,
             worker_end: None,
             streams: BTreeMap::new(),
             cuts: 0,
@@ -142,10 +149,15 @@ impl Ledger {
         let (what, text) = match &request.request {
             Some(Request::ProcessBundle(bundle)) => {
                 let stage = bundle.process_bundle_descriptor_id.clone();
-                let text = format!("process bundle of {stage:?}");
+                let stream = bundle.data_stream_id.clone();
+                let text = format!("process bundle of {stage:?} on stream {stream:?}");
+                if let Some(elements) = &bundle.elements {
+                    self.sends(elements);
+                }
                 self.announced.insert(id.clone());
                 self.bundles.entry(id.clone()).or_insert_with(|| Bundle {
                     stage,
+                    stream,
                     ..Bundle::default()
                 });
                 (What::Bundle, text)
@@ -199,6 +211,14 @@ impl Ledger {
             ));
             return;
         }
+        if let Some(Response::ProcessBundle(answer)) = &response.response
+            && let Some(elements) = &answer.elements
+        {
+            self.takes_embedded(&id, elements.clone());
+        }
+        let Some(asked) = self.asked.get(&id) else {
+            return;
+        };
         let faults = match &asked.what {
             What::Bundle => self.bundle_answered(&id, response),
             What::Progress(of) => {
@@ -241,7 +261,11 @@ impl Ledger {
             &self.names,
             self.short_ids,
         );
-        if !answer.residual_roots.is_empty() || answer.requires_finalization {
+        let finalizes = self
+            .stages
+            .get(&bundle.stage)
+            .is_some_and(|stage| stage.finalizes);
+        if !answer.residual_roots.is_empty() || (answer.requires_finalization && !finalizes) {
             faults.push("there are residuals or finalization that nothing asked for".into());
         }
         faults
@@ -333,12 +357,20 @@ impl Ledger {
         }
     }
 
-    /// The worker sends output.
-    pub(super) fn takes(&mut self, elements: Elements) {
+    /// The worker sends output through a data stream of this name.
+    pub(super) fn takes(&mut self, elements: Elements, stream: &str) {
         if !elements.timers.is_empty() {
             self.violation("timers come from a worker that has none".into());
         }
         for data in elements.data {
+            let bundle = self.bundles.get(&data.instruction_id);
+            if let Some(named) = bundle.map(|bundle| &bundle.stream)
+                && *named != stream
+            {
+                let id = &data.instruction_id;
+                let text = format!("output of {id:?} comes on stream {stream:?}, not {named:?}");
+                self.violation(text);
+            }
             let fault = self.output(
                 &data.instruction_id,
                 &data.transform_id,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use beam_proto::fnexec::{ProcessBundleDescriptor, RemoteGrpcPort};
+use beam_proto::pipeline::ParDoPayload;
 use prost::Message;
 
 use crate::element::coder::urn;
@@ -14,6 +15,8 @@ pub(super) struct Stage {
     pub(super) descriptor: ProcessBundleDescriptor,
     /// By sink. There is none for coders that the runner does not know.
     pub(super) sinks: BTreeMap<String, Option<Shape>>,
+    /// Whether a function wants to know when bundles are committed.
+    pub(super) finalizes: bool,
     /// The data services of its sources and sinks.
     endpoints: BTreeSet<String>,
 }
@@ -29,10 +32,15 @@ impl Stage {
     pub(super) fn of(descriptor: ProcessBundleDescriptor) -> Self {
         let mut sinks = BTreeMap::new();
         let mut endpoints = BTreeSet::new();
+        let mut finalizes = false;
         for (id, transform) in &descriptor.transforms {
             let Some(spec) = &transform.spec else {
                 continue;
             };
+            if spec.urn == "beam:transform:pardo:v1" {
+                let par_do = ParDoPayload::decode(&spec.payload[..]).unwrap_or_default();
+                finalizes |= par_do.requests_finalization;
+            }
             let is_sink = spec.urn == "beam:runner:sink:v1";
             if !is_sink && spec.urn != "beam:runner:source:v1" {
                 continue;
@@ -46,6 +54,7 @@ impl Stage {
         Stage {
             descriptor,
             sinks,
+            finalizes,
             endpoints,
         }
     }
