@@ -4,9 +4,10 @@ use std::any::{Any, type_name};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::timer::{self, TimerHandlers, TimerWiring};
 use super::{
-    AfterCommit, Discard, Link, Meter, MetricId, MetricSet, Out, Scope, Services, SideReader, Site,
-    StateKind, StateProtocol, TimeDomain, View,
+    AfterCommit, Discard, DoFn, Link, Meter, MetricId, MetricSet, Out, Scope, Services, SideReader,
+    Site, StateKind, StateProtocol, TimeDomain, View,
 };
 use crate::element::{Element, Input, Nesting};
 use crate::error::{Error, ErrorKind, Result};
@@ -119,7 +120,8 @@ pub trait Ports<F: ?Sized>: Sized + Send {
 
 /// One port of the function `F`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a port: use Out<T>, Side<V>, InWindow<W>, AfterCommit, Counter, Distribution or Gauge",
+    message = "`{Self}` is not a port: use Out<T>, Side<V>, InWindow<W>, Timer<Tag>, Timers<Tag>, WindowExpiration, \
+               AfterCommit, Counter, Distribution or Gauge",
     label = "not a port",
     note = "plain data belongs in the DoFn itself"
 )]
@@ -181,6 +183,10 @@ pub trait Describe {
     fn timer(&mut self, tag: &'static str, domain: TimeDomain);
     /// It has callbacks for after its bundles are committed. Most that ask need not know.
     fn after_commit(&mut self) {}
+    /// It is told when windows expire, through timers of the family `tag`.
+    fn window_expiration(&mut self, tag: &'static str) {
+        self.timer(tag, TimeDomain::EventTime);
+    }
 }
 
 /// The end of one output while a plan is linked.
@@ -212,6 +218,7 @@ pub struct Wiring<'a> {
     sides: HashMap<String, SideReader>,
     states: HashMap<String, StateProtocol>,
     finalizes: bool,
+    timers: Option<TimerWiring>,
     metrics: &'a mut MetricSet,
     services: &'a Services,
 }
@@ -231,6 +238,7 @@ impl<'a> Wiring<'a> {
             sides: HashMap::new(),
             states: HashMap::new(),
             finalizes: false,
+            timers: None,
             metrics,
             services,
         }
@@ -254,6 +262,11 @@ impl<'a> Wiring<'a> {
     /// Says that the runner tells when bundles are committed.
     pub fn add_after_commit(&mut self) {
         self.finalizes = true;
+    }
+
+    /// Adds the timers that the descriptor declares.
+    pub fn add_timers(&mut self, timers: TimerWiring) {
+        self.timers = Some(timers);
     }
 
     /// The transform's id.
@@ -327,6 +340,24 @@ impl<'a> Wiring<'a> {
         }
         let Services { commits, clock, .. } = self.services;
         Ok(AfterCommit::new(commits.clone(), clock.clone()))
+    }
+
+    /// The timers, for a port that is the family `tag`.
+    pub(super) fn timers(&mut self, tag: &'static str) -> Result<&mut TimerWiring> {
+        match &mut self.timers {
+            Some(timers) => Ok(timers),
+            None => Err(timer::undeclared()
+                .at("timer", tag)
+                .at("transform", &*self.transform)),
+        }
+    }
+
+    /// What happens when timers fire: call it once all ports are wired.
+    pub fn timer_handlers<F: DoFn>(&mut self) -> TimerHandlers<F> {
+        match &mut self.timers {
+            Some(timers) => timers.handlers(),
+            None => TimerHandlers::none(),
+        }
     }
 
     /// The outputs that no port took.

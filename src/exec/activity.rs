@@ -14,6 +14,8 @@ pub enum Phase {
     Process,
     /// Finishing the bundle.
     Finish,
+    /// Processing timers.
+    Timers,
 }
 
 /// The word: `(index + 1) << 2 | phase`; zero where no transform runs.
@@ -27,7 +29,8 @@ impl Activity {
         let phase = match word & 3 {
             0 => Phase::Start,
             1 => Phase::Process,
-            _ => Phase::Finish,
+            2 => Phase::Finish,
+            _ => Phase::Timers,
         };
         (word >> 2)
             .checked_sub(1)
@@ -75,7 +78,7 @@ impl Here {
 /// Milliseconds that one transform spent in each phase, as a sampler saw it.
 #[derive(Default)]
 pub struct PhaseTimes {
-    millis: [AtomicU64; 3],
+    millis: [AtomicU64; 4],
 }
 
 impl PhaseTimes {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
@@ -14,9 +14,11 @@ use super::nodes::{
     merge_standard,
 };
 use super::plan::{IdleSinks, Plan, PlanMetrics, from_panic};
-use super::registry::Registry;
+use super::registry::{Linked, Registry};
 use super::side::{side_windows, with_framing};
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
+use super::timers::{LocalTimers, PlanTimers, TimerPlace, TimerStreams, first_family};
+use crate::dofn::timer::{TimerRules, TimerWiring};
 use crate::dofn::{
     Meter, MetricSet, OutSlot, Services, SideReader, StateKey, StatePort, Wiring, namespace,
 };
@@ -73,6 +75,7 @@ pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -
         kinds: HashMap::new(),
         sinks: spec.sinks().map(|(index, ..)| index).collect(),
         fed: HashSet::new(),
+        timers: HashMap::new(),
         pages: Arc::new(TailPages(services.functions.state.clone())),
     };
     let linked = catch_unwind(AssertUnwindSafe(|| linker.link()));
@@ -102,6 +105,8 @@ struct Linker<'a> {
     sinks: Vec<usize>,
     /// Indices of the sinks that something feeds.
     fed: HashSet<usize>,
+    /// By node.
+    timers: HashMap<usize, TimerStreams>,
     pages: Arc<dyn Pages>,
 }
 
@@ -131,6 +136,7 @@ impl Linker<'_> {
             sources: progress,
         };
         let unfed = (0..self.sinks.len()).filter(|sink| !self.fed.contains(sink));
+        let timers = PlanTimers::new(self.spec, self.timers)?;
         let idle = IdleSinks {
             sinks: unfed.collect(),
             outbox: self.services.outbox.clone(),
@@ -138,6 +144,7 @@ impl Linker<'_> {
         Ok(Plan::new(
             self.spec.clone(),
             sources,
+            timers,
             idle,
             self.activity,
             metrics,
@@ -405,8 +412,8 @@ impl Linker<'_> {
             function: payload,
             sides,
             states,
+            timers,
             finalizes,
-            ..
         } = &spec.kind
         else {
             return Err(Error::descriptor("not a function"));
@@ -469,7 +476,33 @@ impl Linker<'_> {
         for state in states {
             wiring.add_state(&state.tag, state.protocol);
         }
-        let link = function.link(payload, &mut wiring, place, &takes.coder)?;
+        let domains = timers.iter().map(|timer| timer.domain).collect();
+        let local = Arc::new(Mutex::new(LocalTimers::new(domains)));
+        let rules = TimerRules {
+            end_of: windowing.end_of(),
+            allowed_lateness: windowing.allowed_lateness,
+        };
+        if !timers.is_empty() {
+            let families = timers.iter();
+            let families = families.map(|timer| (timer.family.clone(), timer.domain));
+            wiring.add_timers(TimerWiring::new(families, local.clone(), rules));
+        }
+        let Linked { link, timers: fire } =
+            function.link(payload, &mut wiring, place, &takes.coder)?;
+        if let Some(fire) = fire
+            && !timers.is_empty()
+        {
+            let place = TimerPlace {
+                here: self.activity.here(node),
+                outbox: self.services.outbox.clone(),
+                clock: functions.clock.clone(),
+                first_output: self.sinks.len() + first_family(self.spec, node),
+                rules,
+            };
+            let key = takes.coder.component(0)?;
+            let streams = TimerStreams::new(timers, key, local, fire, place)?;
+            self.timers.insert(node, streams);
+        }
         Ok(Edge { form: takes, link })
     }
 }

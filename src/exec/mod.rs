@@ -14,6 +14,7 @@ mod registry;
 mod side;
 mod source;
 mod split;
+mod timers;
 
 pub use activity::{Activity, Here, Phase, PhaseTimes};
 pub use link::{LinkServices, Outbox, link};
@@ -22,3 +23,4 @@ pub use plan::{Inbound, Plan, PlanMetrics};
 pub use registry::Registry;
 pub use source::SourceProgress;
 pub use split::{ChannelSplit, DesiredSplit};
+pub(crate) use timers::{LocalTimers, emits_at};

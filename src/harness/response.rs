@@ -116,7 +116,8 @@ impl PlanFacts {
         }
         for (names, times) in self.times.iter().zip(metrics.times.iter()) {
             let millis = PHASES.map(|phase| times.get(phase) as i64);
-            let total: i64 = millis.iter().sum();
+            // Time in timers has no metric of its own.
+            let total = millis.iter().sum::<i64>() + times.get(Phase::Timers) as i64;
             if total > 0 {
                 for (name, millis) in names.iter().zip(millis.into_iter().chain([total])) {
                     emit(name, &mut |payload| put_sum(millis, payload));

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::graph::{Like, Placement};
+use super::group::check_key;
 use super::par_do::function_spec;
 use super::state::{KeyedPorts, KeyedSpecs};
 use super::{PCollection, Pipeline};
@@ -124,8 +125,12 @@ impl InPipeline {
                 ));
             };
             let key = key.clone();
+            check_key(&components.resolve_coder(&key)?)?;
             let specs = ports.specs(components, &key, &window);
             graph.require(requirements::REQUIRES_STATEFUL_PROCESSING);
+            if !specs.expiration.is_empty() {
+                graph.require(requirements::REQUIRES_ON_WINDOW_EXPIRATION);
+            }
             Ok(specs)
         });
         match outcome {
@@ -142,6 +147,7 @@ impl InPipeline {
             state_specs: self.keyed.states,
             timer_family_specs: self.keyed.timers,
             requests_finalization: self.finalizes,
+            on_window_expiration_timer_family_spec: self.keyed.expiration,
             ..ParDoPayload::default()
         };
         self.pipeline.graph(|graph| {

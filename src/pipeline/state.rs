@@ -18,6 +18,8 @@ pub(super) struct KeyedPorts {
     states: Vec<(&'static str, StateKind)>,
     timers: Vec<(&'static str, TimeDomain)>,
     pub(super) finalizes: bool,
+    /// The family of timers that fire when windows expire.
+    expiration: Option<&'static str>,
 }
 
 /// What a `ParDoPayload` says about them.
@@ -25,6 +27,8 @@ pub(super) struct KeyedPorts {
 pub(super) struct KeyedSpecs {
     pub(super) states: BTreeMap<String, proto::StateSpec>,
     pub(super) timers: BTreeMap<String, proto::TimerFamilySpec>,
+    /// A family; empty where there is none.
+    pub(super) expiration: String,
 }
 
 impl KeyedPorts {
@@ -40,7 +44,10 @@ impl KeyedPorts {
         key: &str,
         window: &str,
     ) -> KeyedSpecs {
-        let mut specs = KeyedSpecs::default();
+        let mut specs = KeyedSpecs {
+            expiration: self.expiration.unwrap_or_default().into(),
+            ..KeyedSpecs::default()
+        };
         for (tag, kind) in &self.states {
             specs
                 .states
@@ -140,5 +147,10 @@ impl Describe for KeyedPorts {
 
     fn after_commit(&mut self) {
         self.finalizes = true;
+    }
+
+    fn window_expiration(&mut self, tag: &'static str) {
+        self.expiration = Some(tag);
+        self.timer(tag, TimeDomain::EventTime);
     }
 }

@@ -1,11 +1,14 @@
 //! Runs bundles of a function by hand.
 
 use std::any::type_name;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::Bench;
+use super::tester_timers::{Family, Pending, key_of};
+use crate::dofn::timer::{TimerHandlers, TimerRules, TimerWiring};
 use crate::dofn::{
     BundleCx, Clock, Commit, Commits, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet,
     Named, Ports, Scope, Services, SideReader, Spread, StateKind, TimeDomain, View, Wiring,
@@ -14,6 +17,8 @@ use crate::element::{
     Coder, Element, Header, Nesting, Pane, Timestamp, WindowBytes, WindowCoding, encoded,
 };
 use crate::error::{Context, Error, Result};
+use crate::exec::LocalTimers;
+use crate::model::descriptor::end_of_windows;
 use crate::window::{Window, WindowFn};
 
 /// What a bundle of `F` yields on a bench: [`Captured`](super::Captured) outputs under the names of their ports.
@@ -28,7 +33,7 @@ pub type SidesOf<F> = <<F as DoFn>::Io as Ports<F>>::Sides<Bench>;
 /// Elements are in the global window at the beginning of time, unless told otherwise. The
 /// [module's documentation](super) has an example.
 pub struct DoFnTester<F: DoFn> {
-    function: F,
+    pub(super) function: F,
     is_set_up: bool,
     /// A bundle failed, or is at work.
     is_broken: bool,
@@ -38,6 +43,16 @@ pub struct DoFnTester<F: DoFn> {
     bench: Bench,
     metrics: MetricSet,
     commits: Commits,
+    pub(super) pending: Pending,
+}
+
+/// The ports of one bundle.
+pub(super) struct Wired<F: DoFn> {
+    pub(super) io: F::Io,
+    pub(super) handlers: TimerHandlers<F>,
+    /// What the bundle does to timers.
+    pub(super) local: Arc<Mutex<LocalTimers>>,
+    pub(super) rules: TimerRules,
 }
 
 impl<F: DoFn> DoFnTester<F> {
@@ -53,6 +68,7 @@ impl<F: DoFn> DoFnTester<F> {
             bench: Bench::default(),
             metrics: MetricSet::default(),
             commits: Commits::default(),
+            pending: Pending::default(),
         }
     }
 
@@ -113,6 +129,18 @@ impl<F: DoFn> DoFnTester<F> {
         &mut self,
         elements: impl IntoIterator<Item = (Timestamp, F::In)>,
     ) -> Result<OutputsOf<F>> {
+        self.run_bundle(|tester, wired| {
+            tester.process_all(wired, elements)?;
+            tester.pending.take_over(&wired.local);
+            Ok(())
+        })
+    }
+
+    /// Runs one bundle of what `work` does.
+    pub(super) fn run_bundle(
+        &mut self,
+        work: impl FnOnce(&mut Self, &mut Wired<F>) -> Result<()>,
+    ) -> Result<OutputsOf<F>> {
         if self.is_broken {
             return Err(Error::user(
                 "an earlier bundle failed, and a worker gives a function up when it does; make a new tester",
@@ -124,14 +152,14 @@ impl<F: DoFn> DoFnTester<F> {
             self.is_set_up = true;
         }
         let outputs = F::Io::outputs(&mut self.bench);
-        let mut io = self.wire()?;
-        self.bundle(&mut io, elements)?;
+        let mut wired = self.wire()?;
+        self.bundle(&mut wired, work)?;
         self.is_broken = false;
         Ok(outputs)
     }
 
     /// Says that all bundles so far are committed: calls what functions registered with
-    /// [`AfterCommit`](crate::dofn::AfterCommit), in order. A tester's clock stands, so nothing has expired.
+    /// [`AfterCommit`](crate::dofn::AfterCommit) and has not expired by the tester's clock, in order.
     ///
     /// # Errors
     /// The first error of a callback; or a bundle failed, and its callbacks must not be called.
@@ -139,7 +167,9 @@ impl<F: DoFn> DoFnTester<F> {
         if self.is_broken {
             return Err(Error::user("a bundle that failed cannot be committed"));
         }
-        let commits = self.commits.take();
+        let now = self.pending.clock.now_millis();
+        let mut commits = self.commits.take();
+        commits.retain(|commit| !commit.is_expired(now));
         let outcomes: Vec<Result<()>> = commits.into_iter().map(Commit::run).collect();
         outcomes.into_iter().collect()
     }
@@ -175,14 +205,15 @@ impl<F: DoFn> DoFnTester<F> {
             .map(|(_, cell)| cell)
     }
 
-    fn wire(&mut self) -> Result<F::Io> {
+    fn wire(&mut self) -> Result<Wired<F>> {
         let mut needs = Needs::default();
         F::Io::describe(&mut needs);
         needs.check(&self.bench, &self.windowing)?;
+        self.pending.families = needs.timers;
 
         let services = Services {
             state: Arc::new(self.bench.sides().clone()),
-            clock: Arc::new(StoppedClock),
+            clock: self.pending.clock.clone(),
             commits: self.commits.clone(),
         };
         self.metrics = MetricSet::default();
@@ -200,17 +231,54 @@ impl<F: DoFn> DoFnTester<F> {
             wiring.add_side(tag, reader);
         }
         wiring.add_after_commit();
-        F::Io::wire(&mut wiring)
+        let families = &self.pending.families;
+        let domains = families.iter().map(|family| family.domain).collect();
+        let local = Arc::new(Mutex::new(LocalTimers::new(domains)));
+        let rules = TimerRules {
+            end_of: end_of_windows(&self.windowing.coder()),
+            allowed_lateness: Duration::ZERO,
+        };
+        let families = families.iter();
+        let families = families.map(|family| (family.name.to_owned(), family.domain));
+        wiring.add_timers(TimerWiring::new(families, local.clone(), rules));
+        let io = F::Io::wire(&mut wiring)?;
+        let handlers = wiring.timer_handlers();
+        for (index, family) in self.pending.families.iter_mut().enumerate() {
+            family.tag = handlers.tag(index);
+        }
+        Ok(Wired {
+            io,
+            handlers,
+            local,
+            rules,
+        })
     }
 
     fn bundle(
         &mut self,
-        io: &mut F::Io,
+        wired: &mut Wired<F>,
+        work: impl FnOnce(&mut Self, &mut Wired<F>) -> Result<()>,
+    ) -> Result<()> {
+        wired.io.start()?;
+        let started = self.function.start_bundle(&mut wired.io);
+        started.at("step", "start_bundle")?;
+        work(self, wired)?;
+        let io = &mut wired.io;
+        let mut cx = BundleCx::new();
+        io.leave();
+        self.function
+            .finish_bundle(&mut cx, io)
+            .and_then(|()| cx.outcome())
+            .at("step", "finish_bundle")?;
+        io.finish()
+    }
+
+    fn process_all(
+        &mut self,
+        wired: &mut Wired<F>,
         elements: impl IntoIterator<Item = (Timestamp, F::In)>,
     ) -> Result<()> {
         let coding = WindowCoding::of(&self.windowing.coder())?;
-        io.start()?;
-        self.function.start_bundle(io).at("step", "start_bundle")?;
         for (timestamp, element) in elements {
             let header = Header {
                 timestamp,
@@ -219,23 +287,24 @@ impl<F: DoFn> DoFnTester<F> {
                 metadata: None,
             };
             if F::Io::OBSERVES_WINDOWS {
+                let key = if F::Io::KEYED {
+                    key_of(&element)?
+                } else {
+                    Vec::new()
+                };
                 for window in header.windows.split(&coding)? {
-                    io.enter(&Scope::of_window(window))?;
+                    let scope = Scope { key: &key, window };
+                    self.pending.saw(&scope, &wired.rules)?;
+                    wired.io.enter(&scope)?;
                     let mut header = header.clone();
                     header.windows.set_one(window);
-                    self.process(io, &header, element.clone())?;
+                    self.process(&mut wired.io, &header, element.clone())?;
                 }
             } else if header.windows.count() > 0 {
-                self.process(io, &header, element)?;
+                self.process(&mut wired.io, &header, element)?;
             }
         }
-        let mut cx = BundleCx::new();
-        io.leave();
-        self.function
-            .finish_bundle(&mut cx, io)
-            .and_then(|()| cx.outcome())
-            .at("step", "finish_bundle")?;
-        io.finish()
+        Ok(())
     }
 
     fn process(&mut self, io: &mut F::Io, header: &Header, element: F::In) -> Result {
@@ -269,6 +338,7 @@ impl<F: DoFn> Drop for DoFnTester<F> {
 struct Needs {
     sides: Vec<&'static str>,
     window: Option<(Coder, &'static str)>,
+    timers: Vec<Family>,
 }
 
 impl Needs {
@@ -303,14 +373,21 @@ impl Describe for Needs {
 
     fn state(&mut self, _tag: &'static str, _kind: StateKind) {}
 
-    fn timer(&mut self, _tag: &'static str, _domain: TimeDomain) {}
-}
+    fn timer(&mut self, tag: &'static str, domain: TimeDomain) {
+        self.timers.push(Family {
+            name: tag,
+            domain,
+            is_expiration: false,
+            tag: None,
+        });
+    }
 
-/// A clock at the beginning of 1970: tests do not depend on the time of day.
-struct StoppedClock;
-
-impl Clock for StoppedClock {
-    fn now_millis(&self) -> i64 {
-        0
+    fn window_expiration(&mut self, tag: &'static str) {
+        self.timers.push(Family {
+            name: tag,
+            domain: TimeDomain::EventTime,
+            is_expiration: true,
+            tag: None,
+        });
     }
 }

@@ -19,4 +19,5 @@ mod splits;
 mod state;
 mod support;
 mod threads;
+mod timers;
 mod windows;

@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod commits;
 mod golden;
 mod mistakes;
 mod seeded;
+mod timers;
 
 use std::collections::BTreeMap;
 

@@ -10,8 +10,9 @@ use beam_proto::fnexec::{
 };
 use bytes::Bytes;
 
-use super::delivery::{Step, steps};
+use super::delivery::{Step, Stream, steps};
 use super::embedding::embed;
+use super::timers::Family;
 use super::{Bundle, BundleOutcome, FakeRunner, Random};
 use crate::testing::Descriptor;
 
@@ -70,6 +71,7 @@ struct Attempt {
     /// Input that stands in the request.
     embedded: Option<Elements>,
     inputs: BTreeMap<String, Vec<Bytes>>,
+    timers: BTreeMap<Family, Vec<Bytes>>,
     steps: VecDeque<Step>,
     is_announced: bool,
     has_input: bool,
@@ -104,7 +106,7 @@ impl FakeRunner {
                 embeds: bundle.embeds,
                 done: None,
             });
-            session.add(job, bundle.inputs);
+            session.add(job, bundle.inputs, bundle.timers);
         }
         while !session.attempts.is_empty() {
             session.send_all();
@@ -128,7 +130,12 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn add(&mut self, job: usize, inputs: BTreeMap<String, Vec<Bytes>>) {
+    fn add(
+        &mut self,
+        job: usize,
+        inputs: BTreeMap<String, Vec<Bytes>>,
+        timers: BTreeMap<Family, Vec<Bytes>>,
+    ) {
         let id = self.runner.fresh_id();
         let Job {
             stage,
@@ -142,7 +149,18 @@ impl Session<'_> {
         }
         let embeds = *embeds || (self.chaos.embeds && self.random.percent(30));
         let service = |source: &str| stage.service_of(source).unwrap_or_default();
-        let mut steps = steps(&mut self.random, &id, &inputs, service);
+        let mut streams: Vec<_> = inputs
+            .iter()
+            .map(|(source, elements)| {
+                let to = Stream::source(source, service(source));
+                (to, elements.as_slice())
+            })
+            .collect();
+        streams.extend(timers.iter().map(|(family, timers)| {
+            let to = Stream::timers(family, stage.timer_service());
+            (to, timers.as_slice())
+        }));
+        let mut steps = steps(&mut self.random, &id, &streams);
         let embedded = embeds.then(|| embed(&mut steps));
         self.attempts.push(Attempt {
             job,
@@ -150,6 +168,7 @@ impl Session<'_> {
             stream,
             embedded,
             inputs,
+            timers,
             steps,
             is_announced: false,
             has_input: false,
@@ -314,8 +333,10 @@ impl Session<'_> {
             // What was sent may not have arrived. An announced bundle notices by itself.
             let stage = &self.jobs[attempt.job].stage;
             let mut sources = stage.sources();
-            let reads = attempt.embedded.is_none()
-                && sources.any(|source| stage.service_of(source) == Some(service));
+            let has_timers = stage.families().next().is_some();
+            let reads = sources.any(|source| stage.service_of(source) == Some(service))
+                || has_timers && stage.timer_service() == service;
+            let reads = reads && attempt.embedded.is_none();
             attempt.is_lost |= reads && (attempt.has_input || attempt.is_announced);
         }
     }
@@ -345,7 +366,7 @@ impl Session<'_> {
             if outcome.error.is_some() {
                 if job.retries > 0 {
                     job.retries -= 1;
-                    self.add(attempt.job, attempt.inputs);
+                    self.add(attempt.job, attempt.inputs, attempt.timers);
                 } else {
                     job.done = Some(outcome);
                 }
@@ -370,7 +391,10 @@ impl Session<'_> {
                 done => *done = Some(outcome),
             }
             if rest.values().any(|elements| !elements.is_empty()) {
-                self.add(attempt.job, rest);
+                // Timers are never split off.
+                let mut timers = attempt.timers;
+                timers.values_mut().for_each(Vec::clear);
+                self.add(attempt.job, rest, timers);
             }
         }
     }

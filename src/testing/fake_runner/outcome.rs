@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Metrics;
+use super::timers::Family;
 use crate::element::coder::urn;
 use crate::element::{Coder, Element, Header, Input, Nesting, Timestamp, WindowCoding};
 use crate::error::{Error, Result};
@@ -24,8 +25,11 @@ pub struct BundleOutcome {
     /// Whether the output stood in the answer.
     pub is_embedded: bool,
     pub(super) outputs: BTreeMap<String, Vec<u8>>,
+    pub(super) timers: BTreeMap<Family, Vec<u8>>,
     /// Coders of the sinks' ports.
     pub(super) coders: BTreeMap<String, Coder>,
+    /// Coders of the families of timers.
+    pub(super) timer_coders: BTreeMap<Family, Coder>,
 }
 
 impl BundleOutcome {

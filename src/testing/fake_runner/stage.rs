@@ -6,8 +6,9 @@ use beam_proto::fnexec::{ProcessBundleDescriptor, RemoteGrpcPort};
 use beam_proto::pipeline::ParDoPayload;
 use prost::Message;
 
+use super::timers::Family;
 use crate::element::coder::urn;
-use crate::element::{Input, Layout, Nesting};
+use crate::element::{Coder, Input, Layout, Nesting};
 use crate::model::coders;
 
 /// A descriptor with the shapes of its output.
@@ -17,7 +18,9 @@ pub(super) struct Stage {
     pub(super) sinks: BTreeMap<String, Option<Shape>>,
     /// Whether a function wants to know when bundles are committed.
     pub(super) finalizes: bool,
-    /// The data services of its sources and sinks.
+    /// The coders of its families of timers.
+    pub(super) timers: BTreeMap<Family, Coder>,
+    /// The data services of its sources and sinks, and of its timers.
     endpoints: BTreeSet<String>,
 }
 
@@ -33,15 +36,18 @@ impl Stage {
         let mut sinks = BTreeMap::new();
         let mut endpoints = BTreeSet::new();
         let mut finalizes = false;
+        let mut timers = BTreeMap::new();
         for (id, transform) in &descriptor.transforms {
             let Some(spec) = &transform.spec else {
                 continue;
             };
+            let is_sink = spec.urn == "beam:runner:sink:v1";
             if spec.urn == "beam:transform:pardo:v1" {
                 let par_do = ParDoPayload::decode(&spec.payload[..]).unwrap_or_default();
                 finalizes |= par_do.requests_finalization;
+                timers.extend(families(&descriptor, id, par_do));
+                continue;
             }
-            let is_sink = spec.urn == "beam:runner:sink:v1";
             if !is_sink && spec.urn != "beam:runner:source:v1" {
                 continue;
             }
@@ -51,10 +57,15 @@ impl Stage {
                 sinks.insert(id.clone(), Shape::of(&descriptor, &port.coder_id));
             }
         }
+        if !timers.is_empty() {
+            let service = descriptor.timer_api_service_descriptor.as_ref();
+            endpoints.extend(service.map(|service| service.url.clone()));
+        }
         Stage {
             descriptor,
             sinks,
             finalizes,
+            timers,
             endpoints,
         }
     }
@@ -65,6 +76,21 @@ impl Stage {
             .iter()
             .any(|endpoint| self.endpoints.contains(endpoint))
     }
+}
+
+/// The families of timers of a function, as far as their coders can be read.
+fn families(
+    descriptor: &ProcessBundleDescriptor,
+    transform: &str,
+    par_do: ParDoPayload,
+) -> Vec<(Family, Coder)> {
+    let families = par_do.timer_family_specs.into_iter();
+    families
+        .filter_map(|(family, spec)| {
+            let coder = coders::resolve(&descriptor.coders, &spec.timer_family_coder_id).ok()?;
+            Some(((transform.to_owned(), family), coder))
+        })
+        .collect()
 }
 
 impl Shape {
