@@ -267,11 +267,11 @@ mod tests {
             wiring.add_after_commit();
             let port = <crate::dofn::AfterCommit as Port<()>>::wire(&mut wiring, "after");
             let mut port = port.expect("declared");
-            for (name, expiry) in callbacks {
+            for &(name, expiry) in callbacks {
                 let called = self.called.clone();
-                port.register(Duration::from_millis(*expiry), move || {
+                port.register(Duration::from_millis(expiry), move || {
                     called.lock().expect("no panic").push(name);
-                    match *name {
+                    match name {
                         "fails" => Err(Error::user("told to fail")),
                         "panics" => panic!("told to panic"),
                         _ => Ok(()),
