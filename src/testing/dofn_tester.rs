@@ -11,8 +11,8 @@ use super::Bench;
 use super::tester_timers::{Family, Pending, key_of};
 use crate::dofn::timer::{TimerHandlers, TimerRules, TimerWiring};
 use crate::dofn::{
-    BundleCx, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet, Named, Ports, Scope,
-    Services, SideReader, StateKind, TimeDomain, View, Wiring,
+    BundleCx, Clock, Commit, Commits, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet,
+    Named, Ports, Scope, Services, SideReader, StateKind, TimeDomain, View, Wiring,
 };
 use crate::element::{
     Coder, Element, Header, Nesting, Pane, Timestamp, WindowBytes, WindowCoding, encoded,
@@ -43,6 +43,7 @@ pub struct DoFnTester<F: DoFn> {
     pane: Pane,
     bench: Bench,
     metrics: MetricSet,
+    commits: Commits,
     pub(super) pending: Pending,
     options: BTreeMap<String, serde_json::Value>,
 }
@@ -68,6 +69,7 @@ impl<F: DoFn> DoFnTester<F> {
             pane: Pane::NO_FIRING,
             bench: Bench::default(),
             metrics: MetricSet::default(),
+            commits: Commits::default(),
             pending: Pending::default(),
             options: BTreeMap::new(),
         }
@@ -166,6 +168,22 @@ impl<F: DoFn> DoFnTester<F> {
         Ok(outputs)
     }
 
+    /// Says that all bundles so far are committed: calls what functions registered with
+    /// [`AfterCommit`](crate::dofn::AfterCommit) and has not expired by the tester's clock, in order.
+    ///
+    /// # Errors
+    /// The first error of a callback; or a bundle failed, and its callbacks must not be called.
+    pub fn commit(&mut self) -> Result<()> {
+        if self.is_broken {
+            return Err(Error::user("a bundle that failed cannot be committed"));
+        }
+        let now = self.pending.clock.now_millis();
+        let mut commits = self.commits.take();
+        commits.retain(|commit| !commit.is_expired(now));
+        let outcomes: Vec<Result<()>> = commits.into_iter().map(Commit::run).collect();
+        outcomes.into_iter().collect()
+    }
+
     pub(super) fn metric(&self, name: &str) -> Option<&MetricCell> {
         let mut metrics = self.metrics.iter();
         metrics
@@ -183,6 +201,7 @@ impl<F: DoFn> DoFnTester<F> {
             state: Arc::new(self.bench.sides().clone()),
             clock: self.pending.clock.clone(),
             options: self.options.clone().into_iter().collect(),
+            commits: self.commits.clone(),
         };
         self.metrics = MetricSet::default();
         let mut wiring = Wiring::new("test", "test", &mut self.metrics, &services);
@@ -198,6 +217,7 @@ impl<F: DoFn> DoFnTester<F> {
             );
             wiring.add_side(tag, reader);
         }
+        wiring.add_after_commit();
         let families = &self.pending.families;
         let domains = families.iter().map(|family| family.domain).collect();
         let local = Arc::new(Mutex::new(LocalTimers::new(domains)));

@@ -119,7 +119,7 @@ impl StateClients {
     /// # Errors
     /// Nobody answers there.
     pub(crate) fn get(&self, endpoint: &str, rim: &Rim) -> Result<Arc<StateClient>> {
-        self.clients.get(endpoint, || self.open(endpoint, rim))
+        self.clients.get(endpoint, "", || self.open(endpoint, rim))
     }
 
     fn open(&self, endpoint: &str, rim: &Rim) -> Result<Arc<StateClient>> {
