@@ -49,6 +49,7 @@
 //! | [`Out<T>`](dofn::Out) | an output |
 //! | [`Side<V>`](dofn::Side) | a side input, seen as [`Single`](dofn::Single), [`List`](dofn::List), [`MapView`](dofn::MapView) or [`MultiMap`](dofn::MultiMap) |
 //! | [`InWindow<W>`](dofn::InWindow) | the window of the element in hand |
+//! | [`Timer<Tag>`](dofn::Timer), [`Timers<Tag>`](dofn::Timers), [`WindowExpiration`](dofn::WindowExpiration) | what to do [later](dofn::timer), for each key and window |
 //! | [`Counter`](dofn::Counter), [`Distribution`](dofn::Distribution), [`Gauge`](dofn::Gauge) | a metric |
 //!
 //! Values are combined by a [`CombineFn`](dofn::CombineFn), and windowed by a standard

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use ferrobeam::element::coder::urn;
 use ferrobeam::element::{
-    Coder, Header, Input, Layout, Nesting, ShardedKey, Timer, TimerCoding, Transcoder,
+    Coder, Header, Input, Layout, Nesting, ShardedKey, TimerCoding, TimerRecord, Transcoder,
     WindowCoding, decoded, encoded, put_varint,
 };
 use ferrobeam::window::{CustomWindow, IntervalWindow};
@@ -122,7 +122,7 @@ fn timers() {
             Some(5000),
         ),
     ] {
-        let timer = Timer::decode(&mut Input::new(wire), &coding).unwrap();
+        let timer = TimerRecord::decode(&mut Input::new(wire), &coding).unwrap();
         assert_eq!(timer.key, &b"\x01k"[..]);
         assert_eq!(timer.tag, tag);
         assert_eq!(timer.firing.map(|firing| firing.at.millis()), fires);

@@ -5,13 +5,15 @@ use std::time::Duration;
 use crate::element::{Header, Pane, Timestamp};
 use crate::error::{Error, Result};
 
-/// The element in hand: its timestamp and pane, and whether something downstream has failed.
+/// The element or timer in hand: its timestamp and pane, and whether something downstream has failed.
 ///
 /// `emit` returns nothing. When what comes after fails, the error waits here, later emits do nothing, and the bundle
 /// fails when `process` returns. A long loop may ask [`Cx::failed`] and stop early.
 pub struct Cx<'a> {
     header: &'a Header,
     skew: Duration,
+    /// Where it is not the header's timestamp: the event time that things are relative to.
+    moment: Option<Timestamp>,
     failed: Option<Error>,
 }
 
@@ -22,17 +24,36 @@ impl<'a> Cx<'a> {
         Cx {
             header,
             skew,
+            moment: None,
             failed: None,
         }
     }
 
-    /// The element's event time.
+    /// The context of a timer. `moment` is its time, if that is event time.
+    pub fn of_timer(header: &'a Header, skew: Duration, moment: Option<Timestamp>) -> Self {
+        Cx {
+            moment,
+            ..Cx::new(header, skew)
+        }
+    }
+
+    /// The element's event time. For a timer, that of what it emits: its [`Hold`](super::Hold).
     #[inline]
     pub fn timestamp(&self) -> Timestamp {
         self.header.timestamp
     }
 
-    /// Which firing of its window the element belongs to.
+    /// The event time that timers are set after.
+    pub(super) fn moment(&self) -> Timestamp {
+        self.moment.unwrap_or(self.header.timestamp)
+    }
+
+    /// The earliest timestamp that an output may have.
+    pub(super) fn earliest(&self) -> Timestamp {
+        self.header.timestamp - self.skew
+    }
+
+    /// Which firing of its window the element belongs to; for a timer, the element that set it.
     #[inline]
     pub fn pane(&self) -> Pane {
         self.header.pane
@@ -67,7 +88,7 @@ impl<'a> Cx<'a> {
 
     /// The header of an output at `timestamp`, unless that is too early.
     pub(super) fn header_at(&mut self, timestamp: Timestamp) -> Option<Header> {
-        if timestamp < self.header.timestamp - self.skew {
+        if timestamp < self.earliest() {
             self.fail(Error::user(format!(
                 "an output at {timestamp} is earlier than its input at {} less the allowed skew of {} ms; emit at the \
                  input's time or later, or raise ALLOWED_TIMESTAMP_SKEW",

@@ -4,7 +4,6 @@ pub mod builtin;
 mod closure;
 mod combine;
 mod context;
-mod domain;
 mod edge;
 mod metric;
 mod named;
@@ -15,13 +14,13 @@ mod services;
 mod side;
 mod site;
 mod state;
+pub mod timer;
 mod views;
 mod window_function;
 
 pub use closure::{Filter, FlatMap, Map, Start, Step, Steps, Then, TryMap, steps};
 pub use combine::{CombineFn, Count, Max, Mean, Merge, Min, Plain, Sum};
 pub use context::{BundleCx, Cx};
-pub use domain::TimeDomain;
 pub use edge::{Consumer, Discard, Link};
 pub use metric::{
     Counter, CounterCell, Distribution, DistributionCell, Gauge, GaugeCell, MetricCell, MetricId,
@@ -35,6 +34,10 @@ pub use services::{Clock, Services, SideKey, StateKey, StatePort};
 pub use side::{EncodeKey, Reframe, Side, SideAccess, SideReader, SideWindows, View};
 pub use site::Site;
 pub use state::{StateKind, StateProtocol};
+pub use timer::{
+    EventTime, Fired, Hold, OnTimer, OnWindowExpiration, ProcessingTime, TimeDomain, Timer, Timers,
+    WindowExpiration,
+};
 pub use views::{List, Map as MapView, MultiMap, Single};
 pub use window_function::{MergedWindow, WindowFunction};
 

@@ -4,9 +4,10 @@ use std::any::{Any, type_name};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::timer::{self, TimerHandlers, TimerWiring};
 use super::{
-    Discard, Link, Meter, MetricId, MetricSet, Out, Scope, Services, SideReader, Site, StateKind,
-    StateProtocol, TimeDomain, View,
+    Discard, DoFn, Link, Meter, MetricId, MetricSet, Out, Scope, Services, SideReader, Site,
+    StateKind, StateProtocol, TimeDomain, View,
 };
 use crate::element::{Element, Input, Nesting};
 use crate::error::{Error, ErrorKind, Result};
@@ -119,7 +120,8 @@ pub trait Ports<F: ?Sized>: Sized + Send {
 
 /// One port of the function `F`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a port: use Out<T>, Side<V>, InWindow<W>, Counter, Distribution or Gauge",
+    message = "`{Self}` is not a port: use Out<T>, Side<V>, InWindow<W>, Timer<Tag>, Timers<Tag>, WindowExpiration, \
+               Counter, Distribution or Gauge",
     label = "not a port",
     note = "plain data belongs in the DoFn itself"
 )]
@@ -179,6 +181,10 @@ pub trait Describe {
     fn state(&mut self, tag: &'static str, kind: StateKind);
     /// It has timers of the family `tag`.
     fn timer(&mut self, tag: &'static str, domain: TimeDomain);
+    /// It is told when windows expire, through timers of the family `tag`.
+    fn window_expiration(&mut self, tag: &'static str) {
+        self.timer(tag, TimeDomain::EventTime);
+    }
 }
 
 /// The end of one output while a plan is linked.
@@ -209,6 +215,7 @@ pub struct Wiring<'a> {
     outs: HashMap<String, OutSlot>,
     sides: HashMap<String, SideReader>,
     states: HashMap<String, StateProtocol>,
+    timers: Option<TimerWiring>,
     metrics: &'a mut MetricSet,
     services: &'a Services,
 }
@@ -227,6 +234,7 @@ impl<'a> Wiring<'a> {
             outs: HashMap::new(),
             sides: HashMap::new(),
             states: HashMap::new(),
+            timers: None,
             metrics,
             services,
         }
@@ -245,6 +253,11 @@ impl<'a> Wiring<'a> {
     /// Adds state that the runner keeps.
     pub fn add_state(&mut self, tag: &str, protocol: StateProtocol) {
         self.states.insert(tag.into(), protocol);
+    }
+
+    /// Adds the timers that the descriptor declares.
+    pub fn add_timers(&mut self, timers: TimerWiring) {
+        self.timers = Some(timers);
     }
 
     /// The transform's id.
@@ -302,6 +315,24 @@ impl<'a> Wiring<'a> {
             ))
             .at("transform", &*self.transform)
         })
+    }
+
+    /// The timers, for a port that is the family `tag`.
+    pub(super) fn timers(&mut self, tag: &'static str) -> Result<&mut TimerWiring> {
+        match &mut self.timers {
+            Some(timers) => Ok(timers),
+            None => Err(timer::undeclared()
+                .at("timer", tag)
+                .at("transform", &*self.transform)),
+        }
+    }
+
+    /// What happens when timers fire: call it once all ports are wired.
+    pub fn timer_handlers<F: DoFn>(&mut self) -> TimerHandlers<F> {
+        match &mut self.timers {
+            Some(timers) => timers.handlers(),
+            None => TimerHandlers::none(),
+        }
     }
 
     /// The outputs that no port took.

@@ -32,7 +32,7 @@ pub use sharded_key::ShardedKey;
 pub use standard::{NotAByte, RAW_CODER, Raw};
 pub use tails::WholeCopy;
 pub use time::Timestamp;
-pub use timer::{Firing, Timer, TimerCoding};
+pub use timer::{Firing, TimerCoding, TimerRecord};
 pub use transcode::{TranscodedPages, Transcoder, plain};
 
 use crate::error::Result;

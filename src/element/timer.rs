@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// One record of a timer stream (`beam:coder:timer:v1`). Key and windows stay encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Timer {
+pub struct TimerRecord {
     /// The key's nested encoding.
     pub key: Bytes,
     /// Tells the timers of one family apart; empty for a family's only timer.
@@ -56,7 +56,7 @@ impl TimerCoding {
     }
 }
 
-impl Timer {
+impl TimerRecord {
     /// Appends the wire form.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.key);
@@ -100,7 +100,7 @@ impl Timer {
                 )));
             }
         };
-        Ok(Timer {
+        Ok(TimerRecord {
             key,
             tag: tag.to_owned(),
             windows,
@@ -131,7 +131,7 @@ mod tests {
         for (bytes, firing) in [(&set[..], Some(firing)), (clear, None)] {
             let coding = coding(urn::STRING_UTF8, urn::GLOBAL_WINDOW);
             let mut input = Input::new(bytes);
-            let timer = Timer::decode(&mut input, &coding).expect("valid");
+            let timer = TimerRecord::decode(&mut input, &coding).expect("valid");
             assert!(input.is_empty());
             assert_eq!(
                 (&timer.key[..], timer.tag.as_str()),
@@ -156,7 +156,7 @@ mod tests {
             b"\x01\0\0\0\0\0\x02",
         ] {
             assert!(
-                Timer::decode(&mut Input::new(lie), &coding).is_err(),
+                TimerRecord::decode(&mut Input::new(lie), &coding).is_err(),
                 "{lie:?}"
             );
         }

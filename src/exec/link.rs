@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
@@ -14,10 +14,12 @@ use super::nodes::{
     merge_standard,
 };
 use super::plan::{IdleSinks, Plan, PlanMetrics, from_panic};
-use super::registry::Registry;
+use super::registry::{Linked, Registry};
 use super::samples::Tasting;
 use super::side::{side_windows, with_framing};
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
+use super::timers::{LocalTimers, PlanTimers, TimerPlace, TimerStreams, first_family};
+use crate::dofn::timer::{TimerRules, TimerWiring};
 use crate::dofn::{
     Meter, MetricSet, OutSlot, Services, SideReader, StateKey, StatePort, Wiring, namespace,
 };
@@ -29,19 +31,22 @@ use crate::model::descriptor::{
     end_of_windows,
 };
 
-/// Where the bytes of sinks go. Calls may block until there is room.
+/// Where the bytes of outputs go. Calls may block until there is room.
+///
+/// Outputs are the sinks, in the order of [`PlanSpec::sinks`], and behind them the families of timers, in the order of
+/// [`PlanSpec::timer_families`].
 pub trait Outbox: Send + Sync {
-    /// Sends bytes of the sink with this index; more may follow.
+    /// Sends bytes of the output with this index; more may follow.
     ///
     /// # Errors
     /// The connection broke, or the bundle was abandoned.
-    fn send(&self, sink: usize, data: Bytes) -> Result<()>;
+    fn send(&self, output: usize, data: Bytes) -> Result<()>;
 
-    /// Takes the last bytes of a sink, possibly none. They are sent when the whole bundle has succeeded.
+    /// Takes the last bytes of an output, possibly none. They are sent when the whole bundle has succeeded.
     ///
     /// # Errors
     /// As [`Outbox::send`].
-    fn close(&self, sink: usize, data: Bytes) -> Result<()>;
+    fn close(&self, output: usize, data: Bytes) -> Result<()>;
 }
 
 /// What a plan needs from outside.
@@ -85,6 +90,7 @@ pub fn link_watched(
         kinds: HashMap::new(),
         sinks: spec.sinks().map(|(index, ..)| index).collect(),
         fed: HashSet::new(),
+        timers: HashMap::new(),
         pages: Arc::new(TailPages(services.functions.state.clone())),
     };
     let linked = catch_unwind(AssertUnwindSafe(|| linker.link()));
@@ -114,6 +120,8 @@ struct Linker<'a> {
     sinks: Vec<usize>,
     /// Indices of the sinks that something feeds.
     fed: HashSet<usize>,
+    /// By node.
+    timers: HashMap<usize, TimerStreams>,
     pages: Arc<dyn Pages>,
 }
 
@@ -143,6 +151,7 @@ impl Linker<'_> {
             sources: progress,
         };
         let unfed = (0..self.sinks.len()).filter(|sink| !self.fed.contains(sink));
+        let timers = PlanTimers::new(self.spec, self.timers)?;
         let idle = IdleSinks {
             sinks: unfed.collect(),
             outbox: self.services.outbox.clone(),
@@ -150,6 +159,7 @@ impl Linker<'_> {
         Ok(Plan::new(
             self.spec.clone(),
             sources,
+            timers,
             idle,
             self.activity,
             metrics,
@@ -431,7 +441,7 @@ impl Linker<'_> {
             function: payload,
             sides,
             states,
-            ..
+            timers,
         } = &spec.kind
         else {
             return Err(Error::descriptor("not a function"));
@@ -491,7 +501,33 @@ impl Linker<'_> {
         for state in states {
             wiring.add_state(&state.tag, state.protocol);
         }
-        let link = function.link(payload, &mut wiring, place, &takes.coder)?;
+        let domains = timers.iter().map(|timer| timer.domain).collect();
+        let local = Arc::new(Mutex::new(LocalTimers::new(domains)));
+        let rules = TimerRules {
+            end_of: windowing.end_of(),
+            allowed_lateness: windowing.allowed_lateness,
+        };
+        if !timers.is_empty() {
+            let families = timers.iter();
+            let families = families.map(|timer| (timer.family.clone(), timer.domain));
+            wiring.add_timers(TimerWiring::new(families, local.clone(), rules));
+        }
+        let Linked { link, timers: fire } =
+            function.link(payload, &mut wiring, place, &takes.coder)?;
+        if let Some(fire) = fire
+            && !timers.is_empty()
+        {
+            let place = TimerPlace {
+                here: self.activity.here(node),
+                outbox: self.services.outbox.clone(),
+                clock: functions.clock.clone(),
+                first_output: self.sinks.len() + first_family(self.spec, node),
+                rules,
+            };
+            let key = takes.coder.component(0)?;
+            let streams = TimerStreams::new(timers, key, local, fire, place)?;
+            self.timers.insert(node, streams);
+        }
         Ok(Edge { form: takes, link })
     }
 }

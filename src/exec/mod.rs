@@ -15,6 +15,7 @@ mod samples;
 mod side;
 mod source;
 mod split;
+mod timers;
 
 pub use activity::{Activity, Here, Phase, PhaseTimes};
 pub use link::{LinkServices, Outbox, link, link_watched};
@@ -24,3 +25,4 @@ pub use registry::Registry;
 pub use samples::{Failure, Sample, Samples, Tasting};
 pub use source::SourceProgress;
 pub use split::{ChannelSplit, DesiredSplit};
+pub(crate) use timers::{LocalTimers, emits_at};

@@ -8,13 +8,17 @@ use bytes::Bytes;
 use super::activity::{Activity, PhaseTimes};
 use super::link::Outbox;
 use super::source::{Source, SourceProgress};
+use super::timers::PlanTimers;
 use crate::dofn::{Meter, MetricSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::descriptor::PlanSpec;
 
 /// Where a bundle's input comes from.
 pub trait Inbound {
-    /// The next stretch of a source's input, and whether it is the source's last. Blocks until there is one.
+    /// The next stretch of an input, and whether it is the input's last. Blocks until there is one.
+    ///
+    /// Inputs are the sources, in the order of [`PlanSpec::sources`], and behind them the families of timers, in the
+    /// order of [`PlanSpec::timer_families`].
     ///
     /// # Errors
     /// The connection broke, or the bundle was abandoned.
@@ -59,6 +63,7 @@ impl IdleSinks {
 pub struct Plan {
     spec: Arc<PlanSpec>,
     sources: Vec<Box<dyn Source>>,
+    timers: PlanTimers,
     idle: IdleSinks,
     activity: Activity,
     metrics: Arc<PlanMetrics>,
@@ -68,6 +73,7 @@ impl Plan {
     pub(super) fn new(
         spec: Arc<PlanSpec>,
         sources: Vec<Box<dyn Source>>,
+        timers: PlanTimers,
         idle: IdleSinks,
         activity: Activity,
         metrics: PlanMetrics,
@@ -76,6 +82,7 @@ impl Plan {
         Plan {
             spec,
             sources,
+            timers,
             idle,
             activity,
             metrics,
@@ -122,31 +129,44 @@ impl Plan {
         for source in &mut self.sources {
             source.start()?;
         }
-        let mut open: Vec<bool> = self.sources.iter().map(|_| true).collect();
+        self.timers.start();
+        let sources = self.sources.len();
+        let mut open = vec![true; sources + self.timers.count()];
         let mut left = open.len();
         while left > 0 {
-            let (source, chunk, last) = inbound.next()?;
-            let Some(is_open) = open.get_mut(source) else {
+            let (input, chunk, last) = inbound.next()?;
+            let Some(is_open) = open.get_mut(input) else {
                 continue;
             };
             if !*is_open {
-                let node = self.spec.sources().nth(source);
-                let id = node.map(|(_, node, _)| node.id.as_str());
                 return Err(Error::transport("the runner sent input after its end")
-                    .at("transform", id.unwrap_or_default()));
-            }
-            if !chunk.is_empty() {
-                self.sources[source].feed(chunk)?;
+                    .at("transform", self.input(input)));
             }
             if last {
                 *is_open = false;
                 left -= 1;
             }
+            if chunk.is_empty() {
+                continue;
+            }
+            match input.checked_sub(sources) {
+                None => self.sources[input].feed(chunk)?,
+                Some(family) => self.timers.feed(family, chunk)?,
+            }
         }
         for source in &mut self.sources {
             source.finish()?;
         }
+        self.timers.finish()?;
         self.idle.finish()
+    }
+
+    /// The id of the node that an input belongs to.
+    fn input(&self, input: usize) -> &str {
+        let sources = self.spec.sources().map(|(_, node, _)| node);
+        let families = self.spec.timer_families().map(|(_, node, _)| node);
+        let node = sources.chain(families).nth(input);
+        node.map_or("", |node| node.id.as_str())
     }
 }
 

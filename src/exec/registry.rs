@@ -7,10 +7,11 @@ use std::fmt;
 use super::edge::{AnyLink, Form, erase};
 use super::flow::Typed;
 use super::nodes::{
-    CombinePlace, Merger, ParDo, ParDoPlace, WindowPlace, assign_by, build_combine, keyed_form,
-    link_keyed, merge_by,
+    CombinePlace, LinkedKeyed, Merger, ParDo, ParDoPlace, WindowPlace, assign_by, build_combine,
+    keyed_form, link_keyed, merge_by,
 };
 use super::side::SideForm;
+use super::timers::Fire;
 use crate::dofn::{
     CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, StateKind,
     Step, Steps, Sum, TimeDomain, View, WindowFunction, Wiring, builtin,
@@ -45,8 +46,16 @@ pub(crate) struct Function {
 }
 
 type Make = Box<
-    dyn Fn(&FunctionPayload, &mut Wiring<'_>, ParDoPlace, &Coder) -> Result<AnyLink> + Send + Sync,
+    dyn Fn(&FunctionPayload, &mut Wiring<'_>, ParDoPlace, &Coder) -> Result<Linked> + Send + Sync,
 >;
+
+/// A function that has been linked.
+pub(crate) struct Linked {
+    /// The way of its input.
+    pub(crate) link: AnyLink,
+    /// The way of its timers, where it is keyed.
+    pub(crate) timers: Option<Box<dyn Fire>>,
+}
 
 /// A registered combiner.
 pub(crate) struct Combiner {
@@ -134,9 +143,16 @@ impl Registry {
             make: Box::new(move |payload, wiring, place, input| {
                 let node = ParDo::new(make(payload)?, wiring, place)?;
                 if F::Io::KEYED {
-                    Ok(link_keyed(node, input.component(0)?)?.link)
+                    let LinkedKeyed { link, timers } = link_keyed(node, input.component(0)?)?;
+                    Ok(Linked {
+                        link,
+                        timers: Some(timers),
+                    })
                 } else {
-                    Ok(erase::<Typed<F::In>>(Box::new(node)))
+                    Ok(Linked {
+                        link: erase::<Typed<F::In>>(Box::new(node)),
+                        timers: None,
+                    })
                 }
             }),
         };
@@ -252,7 +268,7 @@ impl Function {
         wiring: &mut Wiring<'_>,
         place: ParDoPlace,
         input: &Coder,
-    ) -> Result<AnyLink> {
+    ) -> Result<Linked> {
         (self.make)(payload, wiring, place, input)
     }
 }

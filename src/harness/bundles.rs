@@ -17,7 +17,7 @@ use super::instructions::{Instructions, Running};
 use super::jobs::{BundleRequest, Jobs, NoThread};
 use super::lulls::Lulls;
 use super::metrics::ShortIds;
-use super::outbox::BundlePorts;
+use super::outbox::{BundlePorts, Output};
 use super::process::Thread;
 use super::response::{self, PlanFacts};
 use super::rim::Rim;
@@ -329,13 +329,11 @@ impl Bundles {
         };
         self.instructions.create(instruction, creating.clone());
         let spec = self.spec(descriptor)?;
-        let sinks = spec
-            .sinks()
-            .map(|(_, node, port)| Ok((node.id.clone(), self.data.get(&port.endpoint, &self.rim)?)))
-            .collect::<Result<Vec<_>>>()?;
-        let sources = spec
-            .sources()
-            .map(|(_, _, port)| self.data.get(&port.endpoint, &self.rim))
+        let outputs = self.outputs(&spec)?;
+        let sources = spec.sources().map(|(_, _, port)| &port.endpoint);
+        let sources = sources
+            .chain(&spec.timer_endpoint)
+            .map(|endpoint| self.data.get(endpoint, &self.rim))
             .collect::<Result<Vec<_>>>()?;
         let state = spec
             .state_endpoint
@@ -344,7 +342,7 @@ impl Bundles {
         let state = state
             .map(|endpoint| self.state.get(endpoint, &self.rim))
             .transpose()?;
-        let ports = Arc::new(BundlePorts::new(sources, sinks, state));
+        let ports = Arc::new(BundlePorts::new(sources, outputs, state));
         let functions = Services {
             state: ports.clone(),
             clock: Arc::new(SystemClock),
@@ -372,6 +370,25 @@ impl Bundles {
             account,
             tasting: services.samples,
         })
+    }
+
+    /// Where the outputs of a plan go, by index.
+    fn outputs(&self, spec: &PlanSpec) -> Result<Vec<Output>> {
+        let sinks = spec
+            .sinks()
+            .map(|(_, node, port)| (node, None, &port.endpoint));
+        let timers = spec.timer_endpoint.iter().flat_map(|endpoint| {
+            let families = spec.timer_families();
+            families.map(move |(_, node, timer)| (node, Some(timer.family.clone()), endpoint))
+        });
+        let outputs = sinks.chain(timers).map(|(node, family, endpoint)| {
+            Ok(Output {
+                transform: node.id.clone(),
+                family,
+                client: self.data.get(endpoint, &self.rim)?,
+            })
+        });
+        outputs.collect()
     }
 
     fn spec(&self, id: &str) -> Result<Arc<PlanSpec>> {
@@ -434,7 +451,7 @@ impl Plans {
     }
 }
 
-/// The input of a bundle, with sources by index.
+/// The input of a bundle, with sources by index, and families of timers behind them.
 struct Input<'a> {
     inbox: &'a Inbox,
     spec: &'a PlanSpec,
@@ -444,12 +461,27 @@ impl Inbound for Input<'_> {
     fn next(&mut self) -> Result<(usize, Bytes, bool)> {
         let stretch = self.inbox.pop()?;
         let mut sources = self.spec.sources();
-        match sources.position(|(_, node, _)| node.id == stretch.transform) {
-            Some(source) => Ok((source, stretch.data, stretch.last)),
-            None => Err(Error::transport(
+        let input = match &stretch.family {
+            None => sources.position(|(_, node, _)| node.id == stretch.transform),
+            Some(family) => {
+                let mut families = self.spec.timer_families();
+                let family = families.position(|(_, node, timer)| {
+                    node.id == stretch.transform && timer.family == *family
+                });
+                family.map(|family| sources.count() + family)
+            }
+        };
+        match (input, stretch.family) {
+            (Some(input), _) => Ok((input, stretch.data, stretch.last)),
+            (None, None) => Err(Error::transport(
                 "the runner sent input for a transform that is not a source of the bundle",
             )
             .at("transform", stretch.transform)),
+            (None, Some(family)) => Err(Error::transport(
+                "the runner sent timers of a family that no function of the bundle has",
+            )
+            .at("transform", stretch.transform)
+            .at("timer", family)),
         }
     }
 }

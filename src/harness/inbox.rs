@@ -16,11 +16,13 @@ use tokio::sync::Notify;
 use super::spill::{Place, Spill};
 use crate::error::{Error, ErrorKind, Result};
 
-/// A stretch of one source's input.
+/// A stretch of the input of one source, or of one family of timers.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Stretch {
-    /// The source transform's id.
+    /// The id of the source, or of the function that the timers belong to.
     pub(crate) transform: String,
+    /// The family, if these are timers.
+    pub(crate) family: Option<String>,
     pub(crate) data: Bytes,
     pub(crate) last: bool,
 }
@@ -100,6 +102,7 @@ struct State {
 
 struct Queued {
     transform: String,
+    family: Option<String>,
     data: Held,
     last: bool,
 }
@@ -135,24 +138,15 @@ impl Inbox {
                 let full = state.bytes > 0 && state.bytes + stretch.data.len() > self.budget.share;
                 if !full && state.spilled == 0 {
                     state.bytes += stretch.data.len();
-                    return self.enqueue(
-                        state,
-                        stretch.transform,
-                        Held::Memory(stretch.data),
-                        stretch.last,
-                    );
+                    let data = Held::Memory(stretch.data.clone());
+                    return self.enqueue(state, stretch, data);
                 }
                 // What follows spilled input is spilled too, to keep the order of reading cheap.
                 if !full || self.budget.is_urgent() {
                     match state.spill.write(&stretch.data) {
                         Ok(place) => {
                             state.spilled += 1;
-                            return self.enqueue(
-                                state,
-                                stretch.transform,
-                                Held::Disk(place),
-                                stretch.last,
-                            );
+                            return self.enqueue(state, stretch, Held::Disk(place));
                         }
                         Err(error) => {
                             drop(state);
@@ -165,11 +159,13 @@ impl Inbox {
         }
     }
 
-    fn enqueue(&self, mut state: MutexGuard<'_, State>, transform: String, data: Held, last: bool) {
+    /// Adds a stretch whose data is held as told.
+    fn enqueue(&self, mut state: MutexGuard<'_, State>, stretch: Stretch, data: Held) {
         state.queue.push_back(Queued {
-            transform,
+            transform: stretch.transform,
+            family: stretch.family,
             data,
-            last,
+            last: stretch.last,
         });
         let waiting = state.waiting;
         drop(state);
@@ -224,6 +220,7 @@ impl Inbox {
         };
         Ok(Stretch {
             transform: queued.transform,
+            family: queued.family,
             data,
             last: queued.last,
         })
@@ -299,6 +296,7 @@ mod tests {
     fn stretch(data: &[u8], last: bool) -> Stretch {
         Stretch {
             transform: "source".into(),
+            family: None,
             data: Bytes::copy_from_slice(data),
             last,
         }

@@ -1,4 +1,4 @@
-//! What a plan sees of the runner while it runs a bundle: state to read, sinks to write.
+//! What a plan sees of the runner while it runs a bundle: state to read, sinks and timers to write.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,28 +16,37 @@ use crate::exec::Outbox;
 pub(crate) struct BundlePorts {
     /// The connections that input comes from.
     sources: Vec<Arc<DataClient>>,
-    /// Sinks by index: id and connection.
-    sinks: Vec<(String, Arc<DataClient>)>,
+    /// Sinks by index, and behind them the families of timers.
+    outputs: Vec<Output>,
     state: Option<Arc<StateClient>>,
     bundle: Mutex<Bundle>,
+}
+
+/// Where a sink's bytes go, or those of a family of timers.
+pub(crate) struct Output {
+    /// The id of the sink, or of the function that the timers belong to.
+    pub(crate) transform: String,
+    /// The family, if these are timers.
+    pub(crate) family: Option<String>,
+    pub(crate) client: Arc<DataClient>,
 }
 
 #[derive(Default)]
 struct Bundle {
     instruction: Arc<str>,
-    /// The last bytes of each sink, which are sent when the bundle has succeeded.
+    /// The last bytes of each output, which are sent when the bundle has succeeded.
     closed: Vec<(usize, Bytes)>,
 }
 
 impl BundlePorts {
     pub(crate) fn new(
         sources: Vec<Arc<DataClient>>,
-        sinks: Vec<(String, Arc<DataClient>)>,
+        outputs: Vec<Output>,
         state: Option<Arc<StateClient>>,
     ) -> Self {
         BundlePorts {
             sources,
-            sinks,
+            outputs,
             state,
             bundle: Mutex::default(),
         }
@@ -49,8 +58,8 @@ impl BundlePorts {
 
     /// Whether all connections stand. Those that broke are not mended: a new plan gets new ones.
     pub(crate) fn are_connected(&self) -> bool {
-        let sinks = self.sinks.iter().map(|(_, client)| client);
-        let mut data = self.sources.iter().chain(sinks);
+        let outputs = self.outputs.iter().map(|output| &output.client);
+        let mut data = self.sources.iter().chain(outputs);
         let state = self.state.as_ref();
         data.all(|client| client.lost().is_none()) && !state.is_some_and(|state| state.is_lost())
     }
@@ -67,7 +76,7 @@ impl BundlePorts {
         bundle.closed.clear();
     }
 
-    /// Sends what the sinks have left, and their ends: one message for each connection.
+    /// Sends what the outputs have left, and their ends: one message for each connection.
     pub(crate) fn finish(&self) -> Result<()> {
         let (instruction, mut closed) = {
             let mut bundle = self.bundle();
@@ -77,17 +86,18 @@ impl BundlePorts {
             )
         };
         while let Some((first, _)) = closed.first() {
-            let client = &self.sinks[*first].1;
+            let client = &self.outputs[*first].client;
             let mut message = ElementsMessage::default();
-            closed.retain(|(sink, data)| {
-                let (id, target) = &self.sinks[*sink];
-                let same = Arc::ptr_eq(client, target);
+            closed.retain(|(index, data)| {
+                let output = &self.outputs[*index];
+                let same = Arc::ptr_eq(client, &output.client);
                 if same {
+                    let (id, family) = (&output.transform, output.family.as_deref());
                     if !data.is_empty() {
-                        message.put(&instruction, id, data.clone(), false);
+                        message.put(&instruction, id, family, data.clone(), false);
                     }
                     // An end of its own: there are readers that ignore data next to it.
-                    message.put(&instruction, id, Bytes::new(), true);
+                    message.put(&instruction, id, family, Bytes::new(), true);
                 }
                 !same
             });
@@ -98,16 +108,17 @@ impl BundlePorts {
 }
 
 impl Outbox for BundlePorts {
-    fn send(&self, sink: usize, data: Bytes) -> Result<()> {
+    fn send(&self, index: usize, data: Bytes) -> Result<()> {
         let instruction = self.bundle().instruction.clone();
-        let (id, client) = &self.sinks[sink];
+        let output = &self.outputs[index];
+        let (id, family) = (&output.transform, output.family.as_deref());
         let mut message = ElementsMessage::default();
-        message.put(&instruction, id, data, false);
-        client.send(message.into_rope())
+        message.put(&instruction, id, family, data, false);
+        output.client.send(message.into_rope())
     }
 
-    fn close(&self, sink: usize, data: Bytes) -> Result<()> {
-        self.bundle().closed.push((sink, data));
+    fn close(&self, index: usize, data: Bytes) -> Result<()> {
+        self.bundle().closed.push((index, data));
         Ok(())
     }
 }

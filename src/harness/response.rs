@@ -88,11 +88,11 @@ impl PlanFacts {
         }
     }
 
-    /// Whether a source is connected to this data service.
+    /// Whether input comes from this data service.
     pub(crate) fn reads_from(&self, endpoint: &str) -> bool {
-        self.spec
-            .sources()
-            .any(|(_, _, port)| port.endpoint == endpoint)
+        let mut sources = self.spec.sources();
+        sources.any(|(_, _, port)| port.endpoint == endpoint)
+            || self.spec.timer_endpoint.as_deref() == Some(endpoint)
     }
 
     /// Calls `put` with the name and payload of each metric that has a value.
@@ -116,7 +116,8 @@ impl PlanFacts {
         }
         for (names, times) in self.times.iter().zip(metrics.times.iter()) {
             let millis = PHASES.map(|phase| times.get(phase) as i64);
-            let total: i64 = millis.iter().sum();
+            // Time in timers has no metric of its own.
+            let total = millis.iter().sum::<i64>() + times.get(Phase::Timers) as i64;
             if total > 0 {
                 for (name, millis) in names.iter().zip(millis.into_iter().chain([total])) {
                     emit(name, &mut |payload| put_sum(millis, payload));
@@ -275,26 +276,39 @@ pub(crate) struct ElementsMessage {
 }
 
 impl ElementsMessage {
-    /// Adds a stretch of a sink's output, or its end.
-    pub(crate) fn put(&mut self, instruction: &str, transform: &str, data: Bytes, last: bool) {
+    /// Adds a stretch of the output of a sink, or of a family of timers; or its end.
+    pub(crate) fn put(
+        &mut self,
+        instruction: &str,
+        transform: &str,
+        family: Option<&str>,
+        data: Bytes,
+        last: bool,
+    ) {
         let field = |len: usize| 1 + encoded_len_varint(len as u64) + len;
         let mut len = field(instruction.len()) + field(transform.len());
+        // Timers have one field more than data, which stands before the bytes.
+        let shift = u32::from(family.is_some());
+        len += family.map_or(0, |family| field(family.len()));
         if !data.is_empty() {
             len += field(data.len());
         }
         if last {
             len += 2;
         }
-        encode_key(1, WireType::LengthDelimited, &mut self.head);
+        encode_key(1 + shift, WireType::LengthDelimited, &mut self.head);
         encode_varint(len as u64, &mut self.head);
         put_bytes(1, instruction.as_bytes(), &mut self.head);
         put_bytes(2, transform.as_bytes(), &mut self.head);
+        if let Some(family) = family {
+            put_bytes(3, family.as_bytes(), &mut self.head);
+        }
         if last {
-            encode_key(4, WireType::Varint, &mut self.head);
+            encode_key(4 + shift, WireType::Varint, &mut self.head);
             encode_varint(1, &mut self.head);
         }
         if !data.is_empty() {
-            encode_key(3, WireType::LengthDelimited, &mut self.head);
+            encode_key(3 + shift, WireType::LengthDelimited, &mut self.head);
             encode_varint(data.len() as u64, &mut self.head);
             self.pieces.push(std::mem::take(&mut self.head).into());
             self.pieces.push(data);

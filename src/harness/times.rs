@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::exec::{Phase, PhaseTimes};
 
-const PHASES: [Phase; 3] = [Phase::Start, Phase::Process, Phase::Finish];
+const PHASES: [Phase; 4] = [Phase::Start, Phase::Process, Phase::Finish, Phase::Timers];
 
 /// Something for each phase of one node.
 type Cells = [u64; PHASES.len()];
@@ -113,27 +113,27 @@ mod tests {
         for (name, sampled, micros, expected) in [
             (
                 "nothing missing",
-                [[0, 300, 100], [0, 0, 0]],
+                [[0, 300, 100, 0], [0, 0, 0, 0]],
                 400_000,
-                [[0, 300, 100], [0, 0, 0]],
+                [[0, 300, 100, 0], [0, 0, 0, 0]],
             ),
             (
                 "by this bundle's samples",
-                [[0, 300, 100], [0, 0, 0]],
+                [[0, 300, 100, 0], [0, 0, 0, 0]],
                 480_000,
-                [[0, 360, 120], [0, 0, 0]],
+                [[0, 360, 120, 0], [0, 0, 0, 0]],
             ),
             (
                 "no samples: what runs functions shares",
-                [[0; 3], [0; 3]],
+                [[0; 4], [0; 4]],
                 25_900,
-                [[0, 0, 0], [0, 25, 0]],
+                [[0, 0, 0, 0], [0, 25, 0, 0]],
             ),
             (
                 "samples that say too much stay",
-                [[0, 100, 0], [0, 0, 0]],
+                [[0, 100, 0, 0], [0, 0, 0, 0]],
                 3_000,
-                [[0, 100, 0], [0, 0, 0]],
+                [[0, 100, 0, 0], [0, 0, 0, 0]],
             ),
         ] {
             let mut account = Account::new(2, vec![1]);
@@ -145,13 +145,13 @@ mod tests {
     fn short_bundles_add_up() {
         let mut account = Account::new(2, vec![0]);
         assert_eq!(
-            settled(&mut account, &[[0, 100, 0], [0, 300, 0]], 400_000),
-            [[0, 100, 0], [0, 300, 0]]
+            settled(&mut account, &[[0, 100, 0, 0], [0, 300, 0, 0]], 400_000),
+            [[0, 100, 0, 0], [0, 300, 0, 0]]
         );
         // A thousand bundles of 0.4 ms are 400 ms, where earlier samples lay.
         let mut sum = [0; 2];
         for _ in 0..1000 {
-            let times = settled(&mut account, &[[0; 3]; 2], 400);
+            let times = settled(&mut account, &[[0; 4]; 2], 400);
             sum = [sum[0] + times[0][1], sum[1] + times[1][1]];
         }
         assert_eq!(sum[0] + sum[1], 400);
@@ -159,8 +159,8 @@ mod tests {
 
     #[test]
     fn the_parts_add_up_to_the_whole() {
-        let weights = [[1, 1, 1], [1, 1, 1], [1, 0, 0]];
-        let times = cells(&[[0; 3]; 3]);
+        let weights = [[1, 1, 1, 0], [1, 1, 1, 0], [1, 0, 0, 0]];
+        let times = cells(&[[0; 4]; 3]);
         spread(100, &weights, &times);
         let all: u64 = times.iter().flat_map(|t| PHASES.map(|p| t.get(p))).sum();
         assert_eq!(all, 100);

@@ -117,6 +117,7 @@ fn state(phase: Phase) -> &'static str {
         Phase::Start => "start-msecs",
         Phase::Process => "process-msecs",
         Phase::Finish => "finish-msecs",
+        Phase::Timers => "process-timers-msecs",
     }
 }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::graph::{Like, Placement};
+use super::group::check_key;
 use super::par_do::function_spec;
 use super::state::{KeyedPorts, KeyedSpecs};
 use super::{PCollection, Pipeline};
@@ -117,8 +118,12 @@ impl InPipeline {
                 ));
             };
             let key = key.clone();
+            check_key(&components.resolve_coder(&key)?)?;
             let specs = ports.specs(components, &key, &window);
             graph.require(requirements::REQUIRES_STATEFUL_PROCESSING);
+            if !specs.expiration.is_empty() {
+                graph.require(requirements::REQUIRES_ON_WINDOW_EXPIRATION);
+            }
             Ok(specs)
         });
         match outcome {
@@ -134,6 +139,7 @@ impl InPipeline {
             side_inputs: self.side_inputs,
             state_specs: self.keyed.states,
             timer_family_specs: self.keyed.timers,
+            on_window_expiration_timer_family_spec: self.keyed.expiration,
             ..ParDoPayload::default()
         };
         self.pipeline.graph(|graph| {

@@ -17,6 +17,8 @@ use crate::window::Window;
 pub(super) struct KeyedPorts {
     states: Vec<(&'static str, StateKind)>,
     timers: Vec<(&'static str, TimeDomain)>,
+    /// The family of timers that fire when windows expire.
+    expiration: Option<&'static str>,
 }
 
 /// What a `ParDoPayload` says about them.
@@ -24,6 +26,8 @@ pub(super) struct KeyedPorts {
 pub(super) struct KeyedSpecs {
     pub(super) states: BTreeMap<String, proto::StateSpec>,
     pub(super) timers: BTreeMap<String, proto::TimerFamilySpec>,
+    /// A family; empty where there is none.
+    pub(super) expiration: String,
 }
 
 impl KeyedPorts {
@@ -39,7 +43,10 @@ impl KeyedPorts {
         key: &str,
         window: &str,
     ) -> KeyedSpecs {
-        let mut specs = KeyedSpecs::default();
+        let mut specs = KeyedSpecs {
+            expiration: self.expiration.unwrap_or_default().into(),
+            ..KeyedSpecs::default()
+        };
         for (tag, kind) in &self.states {
             specs
                 .states
@@ -135,5 +142,10 @@ impl Describe for KeyedPorts {
 
     fn timer(&mut self, tag: &'static str, domain: TimeDomain) {
         self.timers.push((tag, domain));
+    }
+
+    fn window_expiration(&mut self, tag: &'static str) {
+        self.expiration = Some(tag);
+        self.timer(tag, TimeDomain::EventTime);
     }
 }

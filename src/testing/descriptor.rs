@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Index;
+use std::time::Duration;
 
 use beam_proto::fnexec::{ProcessBundleDescriptor, RemoteGrpcPort};
 use beam_proto::pipeline::{
@@ -11,7 +12,7 @@ use beam_proto::pipeline::{
 use prost::Message;
 
 use super::descriptor_parts::{
-    CoderIds, PortList, function_spec, side_input, spec, windowing_strategy,
+    CoderIds, PortList, TimerFamily, function_spec, side_input, spec, windowing_strategy,
 };
 use crate::dofn::{CombineFn, DoFn, FunctionPayload, Named, Ports, Step, Steps};
 use crate::element::coder::urn;
@@ -27,6 +28,8 @@ pub struct Windowing {
     pub window_fn: WindowFn,
     /// Which timestamp a combined element has.
     pub output_time: OutputTime,
+    /// How long after the end of a window elements of it are still taken.
+    pub allowed_lateness: Duration,
 }
 
 impl Default for Windowing {
@@ -40,6 +43,7 @@ impl From<WindowFn> for Windowing {
         Windowing {
             window_fn,
             output_time: OutputTime::EndOfWindow,
+            allowed_lateness: Duration::ZERO,
         }
     }
 }
@@ -121,6 +125,8 @@ struct Transform {
 #[derive(Debug, Clone)]
 enum Payload {
     Bytes(Vec<u8>),
+    /// A function, whose families of timers name coders that have no ids yet.
+    Function(ParDoPayload, Vec<TimerFamily>),
     /// A connection to a data service, whose address comes last.
     Port {
         service: usize,
@@ -144,7 +150,7 @@ impl Descriptor {
         &self.id
     }
 
-    /// The data service of all sources and sinks that are added from now on.
+    /// The data service of all sources and sinks that are added from now on, and in the end that of timers.
     pub fn data_service(&mut self, number: usize) -> &mut Self {
         self.data_service = number;
         self
@@ -323,8 +329,12 @@ impl Descriptor {
         let par_do = ParDoPayload {
             do_fn: Some(function_spec(payload)),
             side_inputs: side_inputs.collect(),
+            on_window_expiration_timer_family_spec: ports.expiration.unwrap_or_default().into(),
             ..ParDoPayload::default()
         };
+        let families = ports.timers.iter();
+        let families = families.map(|(family, domain)| TimerFamily::of(family, *domain, input));
+        let payload = Payload::Function(par_do, families.collect());
         let inputs: Vec<_> = [("in", input)]
             .into_iter()
             .chain(sides.iter().copied())
@@ -333,8 +343,7 @@ impl Descriptor {
             .iter()
             .map(|(tag, output)| (tag.as_str(), output))
             .collect();
-        let payload = par_do.encode_to_vec();
-        self.transform(id, "beam:transform:pardo:v1", payload, &inputs, &named);
+        self.add(id, "beam:transform:pardo:v1", payload, &inputs, &named);
         Outputs(outputs)
     }
 
@@ -467,8 +476,29 @@ impl Descriptor {
     pub(super) fn service_of(&self, port: &str) -> Option<usize> {
         match self.transforms.get(port)?.payload {
             Payload::Port { service, .. } => Some(service),
-            Payload::Bytes(_) => None,
+            Payload::Bytes(_) | Payload::Function(..) => None,
         }
+    }
+
+    /// The coders of all timers, by transform and family.
+    pub fn timer_families(&self) -> impl Iterator<Item = (&str, &str, &Coder)> {
+        self.families()
+            .map(|(id, family)| (id, family.family.as_str(), &family.coder))
+    }
+
+    pub(super) fn families(&self) -> impl Iterator<Item = (&str, &TimerFamily)> {
+        self.transforms.iter().flat_map(|(id, transform)| {
+            let families = match &transform.payload {
+                Payload::Function(_, families) => families.as_slice(),
+                _ => &[],
+            };
+            families.iter().map(move |family| (id.as_str(), family))
+        })
+    }
+
+    /// The number of the data service that timers travel through.
+    pub(super) fn timer_service(&self) -> usize {
+        self.data_service
     }
 
     fn ports(&self, urn: &str) -> impl Iterator<Item = (&str, usize, &Coder)> {
@@ -492,6 +522,17 @@ impl Descriptor {
         let transforms = self.transforms.iter().map(|(id, transform)| {
             let payload = match &transform.payload {
                 Payload::Bytes(bytes) => bytes.clone(),
+                Payload::Function(par_do, families) => {
+                    let families = families.iter();
+                    let timer_family_specs = families
+                        .map(|family| (family.family.clone(), family.spec(&mut coders)))
+                        .collect();
+                    let par_do = ParDoPayload {
+                        timer_family_specs,
+                        ..par_do.clone()
+                    };
+                    par_do.encode_to_vec()
+                }
                 Payload::Port { service, coder } => {
                     let port = RemoteGrpcPort {
                         api_service_descriptor: endpoints.data.get(*service).map(address),
@@ -532,6 +573,7 @@ impl Descriptor {
             windowing_strategies: strategies,
             coders: coders.protos,
             state_api_service_descriptor: endpoints.state.as_ref().map(address),
+            timer_api_service_descriptor: endpoints.data.get(self.data_service).map(address),
             ..ProcessBundleDescriptor::default()
         }
     }

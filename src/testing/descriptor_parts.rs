@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use beam_proto::pipeline::{self as proto, FunctionSpec, SideInput, WindowingStrategy};
 
-use super::Windowing;
+use super::{Collection, Windowing};
 use crate::dofn::{
     Describe, FUNCTION_URN, FunctionPayload, SideAccess, StateKind, TimeDomain, View,
 };
+use crate::element::coder::urn;
 use crate::element::{Coder, Element};
 use crate::model::descriptor::OutputTime;
 use crate::model::{coders, windowing};
@@ -49,7 +50,41 @@ pub(super) fn windowing_strategy(
         window_fn: Some(windowing::to_proto(&windowing.window_fn)),
         window_coder_id: coders.id(&windowing.window_fn.coder()),
         output_time: output_time.into(),
+        allowed_lateness: i64::try_from(windowing.allowed_lateness.as_millis()).unwrap_or(i64::MAX),
         ..WindowingStrategy::default()
+    }
+}
+
+/// A family of timers as descriptors say it.
+#[derive(Debug, Clone)]
+pub(super) struct TimerFamily {
+    pub(super) family: String,
+    pub(super) domain: TimeDomain,
+    pub(super) coder: Coder,
+}
+
+impl TimerFamily {
+    /// A family of timers of a function that reads `input`.
+    pub(super) fn of(family: &str, domain: TimeDomain, input: &Collection) -> Self {
+        // A function that is given what has no keys is for the worker to refuse.
+        let key = input.coder.components.first().unwrap_or(&input.coder);
+        let window = input.windowing.window_fn.coder();
+        TimerFamily {
+            family: family.into(),
+            domain,
+            coder: Coder::standard(urn::TIMER, [key.clone(), window]),
+        }
+    }
+
+    pub(super) fn spec(&self, coders: &mut CoderIds) -> proto::TimerFamilySpec {
+        let domain = match self.domain {
+            TimeDomain::EventTime => proto::time_domain::Enum::EventTime,
+            TimeDomain::ProcessingTime => proto::time_domain::Enum::ProcessingTime,
+        };
+        proto::TimerFamilySpec {
+            time_domain: domain.into(),
+            timer_family_coder_id: coders.id(&self.coder),
+        }
     }
 }
 
@@ -81,6 +116,7 @@ pub(super) struct PortList {
     pub(super) sides: BTreeMap<&'static str, SideAccess>,
     pub(super) states: Vec<(&'static str, StateKind)>,
     pub(super) timers: Vec<(&'static str, TimeDomain)>,
+    pub(super) expiration: Option<&'static str>,
 }
 
 impl Describe for PortList {
@@ -100,5 +136,10 @@ impl Describe for PortList {
 
     fn timer(&mut self, tag: &'static str, domain: TimeDomain) {
         self.timers.push((tag, domain));
+    }
+
+    fn window_expiration(&mut self, tag: &'static str) {
+        self.expiration = Some(tag);
+        self.timer(tag, TimeDomain::EventTime);
     }
 }

@@ -1,19 +1,24 @@
 //! Runs bundles of a function by hand.
 
 use std::any::type_name;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::Bench;
+use super::tester_timers::{Family, Pending, key_of};
+use crate::dofn::timer::{TimerHandlers, TimerRules, TimerWiring};
 use crate::dofn::{
-    BundleCx, Clock, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet, Named, Ports,
-    Scope, Services, SideReader, Spread, StateKind, TimeDomain, View, Wiring,
+    BundleCx, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet, Named, Ports, Scope,
+    Services, SideReader, Spread, StateKind, TimeDomain, View, Wiring,
 };
 use crate::element::{
     Coder, Element, Header, Nesting, Pane, Timestamp, WindowBytes, WindowCoding, encoded,
 };
 use crate::error::{Context, Error, Result};
+use crate::exec::LocalTimers;
+use crate::model::descriptor::end_of_windows;
 use crate::window::{Window, WindowFn};
 
 /// What a bundle of `F` yields on a bench: [`Captured`](super::Captured) outputs under the names of their ports.
@@ -28,7 +33,7 @@ pub type SidesOf<F> = <<F as DoFn>::Io as Ports<F>>::Sides<Bench>;
 /// Elements are in the global window at the beginning of time, unless told otherwise. The
 /// [module's documentation](super) has an example.
 pub struct DoFnTester<F: DoFn> {
-    function: F,
+    pub(super) function: F,
     is_set_up: bool,
     /// A bundle failed, or is at work.
     is_broken: bool,
@@ -37,6 +42,16 @@ pub struct DoFnTester<F: DoFn> {
     pane: Pane,
     bench: Bench,
     metrics: MetricSet,
+    pub(super) pending: Pending,
+}
+
+/// The ports of one bundle.
+pub(super) struct Wired<F: DoFn> {
+    pub(super) io: F::Io,
+    pub(super) handlers: TimerHandlers<F>,
+    /// What the bundle does to timers.
+    pub(super) local: Arc<Mutex<LocalTimers>>,
+    pub(super) rules: TimerRules,
 }
 
 impl<F: DoFn> DoFnTester<F> {
@@ -51,6 +66,7 @@ impl<F: DoFn> DoFnTester<F> {
             pane: Pane::NO_FIRING,
             bench: Bench::default(),
             metrics: MetricSet::default(),
+            pending: Pending::default(),
         }
     }
 
@@ -111,6 +127,18 @@ impl<F: DoFn> DoFnTester<F> {
         &mut self,
         elements: impl IntoIterator<Item = (Timestamp, F::In)>,
     ) -> Result<OutputsOf<F>> {
+        self.run_bundle(|tester, wired| {
+            tester.process_all(wired, elements)?;
+            tester.pending.take_over(&wired.local);
+            Ok(())
+        })
+    }
+
+    /// Runs one bundle of what `work` does.
+    pub(super) fn run_bundle(
+        &mut self,
+        work: impl FnOnce(&mut Self, &mut Wired<F>) -> Result<()>,
+    ) -> Result<OutputsOf<F>> {
         if self.is_broken {
             return Err(Error::user(
                 "an earlier bundle failed, and a worker gives a function up when it does; make a new tester",
@@ -122,8 +150,8 @@ impl<F: DoFn> DoFnTester<F> {
             self.is_set_up = true;
         }
         let outputs = F::Io::outputs(&mut self.bench);
-        let mut io = self.wire()?;
-        self.bundle(&mut io, elements)?;
+        let mut wired = self.wire()?;
+        self.bundle(&mut wired, work)?;
         self.is_broken = false;
         Ok(outputs)
     }
@@ -159,14 +187,15 @@ impl<F: DoFn> DoFnTester<F> {
             .map(|(_, cell)| cell)
     }
 
-    fn wire(&mut self) -> Result<F::Io> {
+    fn wire(&mut self) -> Result<Wired<F>> {
         let mut needs = Needs::default();
         F::Io::describe(&mut needs);
         needs.check(&self.bench, &self.windowing)?;
+        self.pending.families = needs.timers;
 
         let services = Services {
             state: Arc::new(self.bench.sides().clone()),
-            clock: Arc::new(StoppedClock),
+            clock: self.pending.clock.clone(),
         };
         self.metrics = MetricSet::default();
         let mut wiring = Wiring::new("test", "test", &mut self.metrics, &services);
@@ -182,17 +211,54 @@ impl<F: DoFn> DoFnTester<F> {
             );
             wiring.add_side(tag, reader);
         }
-        F::Io::wire(&mut wiring)
+        let families = &self.pending.families;
+        let domains = families.iter().map(|family| family.domain).collect();
+        let local = Arc::new(Mutex::new(LocalTimers::new(domains)));
+        let rules = TimerRules {
+            end_of: end_of_windows(&self.windowing.coder()),
+            allowed_lateness: Duration::ZERO,
+        };
+        let families = families.iter();
+        let families = families.map(|family| (family.name.to_owned(), family.domain));
+        wiring.add_timers(TimerWiring::new(families, local.clone(), rules));
+        let io = F::Io::wire(&mut wiring)?;
+        let handlers = wiring.timer_handlers();
+        for (index, family) in self.pending.families.iter_mut().enumerate() {
+            family.tag = handlers.tag(index);
+        }
+        Ok(Wired {
+            io,
+            handlers,
+            local,
+            rules,
+        })
     }
 
     fn bundle(
         &mut self,
-        io: &mut F::Io,
+        wired: &mut Wired<F>,
+        work: impl FnOnce(&mut Self, &mut Wired<F>) -> Result<()>,
+    ) -> Result<()> {
+        wired.io.start()?;
+        let started = self.function.start_bundle(&mut wired.io);
+        started.at("step", "start_bundle")?;
+        work(self, wired)?;
+        let io = &mut wired.io;
+        let mut cx = BundleCx::new();
+        io.leave();
+        self.function
+            .finish_bundle(&mut cx, io)
+            .and_then(|()| cx.outcome())
+            .at("step", "finish_bundle")?;
+        io.finish()
+    }
+
+    fn process_all(
+        &mut self,
+        wired: &mut Wired<F>,
         elements: impl IntoIterator<Item = (Timestamp, F::In)>,
     ) -> Result<()> {
         let coding = WindowCoding::of(&self.windowing.coder())?;
-        io.start()?;
-        self.function.start_bundle(io).at("step", "start_bundle")?;
         for (timestamp, element) in elements {
             let header = Header {
                 timestamp,
@@ -201,23 +267,24 @@ impl<F: DoFn> DoFnTester<F> {
                 metadata: None,
             };
             if F::Io::OBSERVES_WINDOWS {
+                let key = if F::Io::KEYED {
+                    key_of(&element)?
+                } else {
+                    Vec::new()
+                };
                 for window in header.windows.split(&coding)? {
-                    io.enter(&Scope::of_window(window))?;
+                    let scope = Scope { key: &key, window };
+                    self.pending.saw(&scope, &wired.rules)?;
+                    wired.io.enter(&scope)?;
                     let mut header = header.clone();
                     header.windows.set_one(window);
-                    self.process(io, &header, element.clone())?;
+                    self.process(&mut wired.io, &header, element.clone())?;
                 }
             } else if header.windows.count() > 0 {
-                self.process(io, &header, element)?;
+                self.process(&mut wired.io, &header, element)?;
             }
         }
-        let mut cx = BundleCx::new();
-        io.leave();
-        self.function
-            .finish_bundle(&mut cx, io)
-            .and_then(|()| cx.outcome())
-            .at("step", "finish_bundle")?;
-        io.finish()
+        Ok(())
     }
 
     fn process(&mut self, io: &mut F::Io, header: &Header, element: F::In) -> Result {
@@ -251,6 +318,7 @@ impl<F: DoFn> Drop for DoFnTester<F> {
 struct Needs {
     sides: Vec<&'static str>,
     window: Option<(Coder, &'static str)>,
+    timers: Vec<Family>,
 }
 
 impl Needs {
@@ -285,14 +353,21 @@ impl Describe for Needs {
 
     fn state(&mut self, _tag: &'static str, _kind: StateKind) {}
 
-    fn timer(&mut self, _tag: &'static str, _domain: TimeDomain) {}
-}
+    fn timer(&mut self, tag: &'static str, domain: TimeDomain) {
+        self.timers.push(Family {
+            name: tag,
+            domain,
+            is_expiration: false,
+            tag: None,
+        });
+    }
 
-/// A clock at the beginning of 1970: tests do not depend on the time of day.
-struct StoppedClock;
-
-impl Clock for StoppedClock {
-    fn now_millis(&self) -> i64 {
-        0
+    fn window_expiration(&mut self, tag: &'static str) {
+        self.timers.push(Family {
+            name: tag,
+            domain: TimeDomain::EventTime,
+            is_expiration: true,
+            tag: None,
+        });
     }
 }

@@ -40,6 +40,9 @@
 //! # Ok::<(), ferrobeam::Error>(())
 //! ```
 //!
+//! Time stands still on the bench until a test moves it: [`DoFnTester::advance_watermark`] and
+//! [`DoFnTester::advance_processing_time`] fire the [timers](crate::dofn::timer) that are due.
+//!
 //! [`FakeRunner`] runs whole stages on a real worker, and [`Descriptor`] says what is in a stage.
 //!
 //! [`assert_in_any_order`] compares what has no order, and [`assert_round_trip`] checks an [`Element`](crate::Element)
@@ -53,6 +56,7 @@ mod descriptor_parts;
 mod dofn_tester;
 mod elements;
 mod fake_runner;
+mod tester_timers;
 
 pub use assert::{assert_in_any_order, assert_round_trip};
 pub use bench::Bench;
@@ -61,6 +65,6 @@ pub use descriptor::{Collection, Descriptor, Endpoints, Outputs, Windowing};
 pub use dofn_tester::{DoFnTester, OutputsOf, SidesOf};
 pub use elements::{in_global_window, in_windows, with_header};
 pub use fake_runner::{
-    Bundle, BundleOutcome, Chaos, FakeRunner, Metrics, Progress, Random, RunningBundle, Settings,
-    iterable_key, multimap_key, multimap_keys_key, tail_key,
+    Bundle, BundleOutcome, Chaos, FakeRunner, HeldTimer, Metrics, Progress, Random, RunningBundle,
+    Settings, iterable_key, multimap_key, multimap_keys_key, tail_key,
 };

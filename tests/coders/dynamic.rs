@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ferrobeam::element::coder::urn;
 use ferrobeam::element::row::{Decimal, FieldType, Kind};
 use ferrobeam::element::{
-    Coder, Firing, Header, Input, Iter, Layout, Nesting, Pane, Raw, Timer, TimerCoding, Timestamp,
-    Timing, Value, WindowBytes, WindowCoding, put_varint,
+    Coder, Firing, Header, Input, Iter, Layout, Nesting, Pane, Raw, TimerCoding, TimerRecord,
+    Timestamp, Timing, Value, WindowBytes, WindowCoding, put_varint,
 };
 use ferrobeam::window::IntervalWindow;
 use ferrobeam::{DynRow, Element, Schema};
@@ -136,7 +136,7 @@ pub(crate) fn decode(coder: &Coder, input: &mut Input<'_>, at: Nesting) -> ferro
             show_windowed(coder, &header, decode(coder.component(0)?, input, at)?)?
         }
         urn::TIMER => {
-            let timer = Timer::decode(input, &TimerCoding::of(coder)?)?;
+            let timer = TimerRecord::decode(input, &TimerCoding::of(coder)?)?;
             show_timer(coder, &timer)?
         }
         urn::ROW => {
@@ -285,7 +285,7 @@ fn show_windowed(coder: &Coder, header: &Header, value: Yaml) -> ferrobeam::Resu
     ]))
 }
 
-pub(crate) fn timer(coder: &Coder, value: &Yaml) -> Result<Timer> {
+pub(crate) fn timer(coder: &Coder, value: &Yaml) -> Result<TimerRecord> {
     let mut key = Vec::new();
     encode(part(coder, 0)?, &value["userKey"], Nested, &mut key)?;
     let firing = if value["clearBit"].as_bool() == Some(true) {
@@ -297,7 +297,7 @@ pub(crate) fn timer(coder: &Coder, value: &Yaml) -> Result<Timer> {
             pane: pane(&value["pane"])?,
         })
     };
-    Ok(Timer {
+    Ok(TimerRecord {
         key: key.into(),
         tag: text(&value["dynamicTimerTag"])?.to_owned(),
         windows: windows(part(coder, 1)?, value)?,
@@ -305,7 +305,7 @@ pub(crate) fn timer(coder: &Coder, value: &Yaml) -> Result<Timer> {
     })
 }
 
-fn show_timer(coder: &Coder, timer: &Timer) -> ferrobeam::Result<Yaml> {
+fn show_timer(coder: &Coder, timer: &TimerRecord) -> ferrobeam::Result<Yaml> {
     let key = decode(coder.component(0)?, &mut Input::new(&timer.key), Nested)?;
     let mut shown = Hash::new();
     let mut put = |key: &str, value| shown.insert(Yaml::String(key.to_owned()), value);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ferrobeam::element::coder::urn;
 use ferrobeam::element::{
-    Coder, Header, Input, Nesting, Pages, ShardedKey, Timer, TimerCoding, Timestamp, WindowCoding,
-    encoded,
+    Coder, Header, Input, Nesting, Pages, ShardedKey, TimerCoding, TimerRecord, Timestamp,
+    WindowCoding, encoded,
 };
 use ferrobeam::window::{CustomWindow, GlobalWindow, IntervalWindow};
 use ferrobeam::{Element, Iter, Kv};
@@ -175,7 +175,7 @@ fn element<T: InFile>(example: &Example<'_>) -> Result<(), String> {
 fn timer(example: &Example<'_>) -> Result<(), String> {
     let coding = TimerCoding::of(example.coder).map_err(|e| e.to_string())?;
     let timer =
-        Timer::decode(&mut Input::new(example.bytes), &coding).map_err(|e| e.to_string())?;
+        TimerRecord::decode(&mut Input::new(example.bytes), &coding).map_err(|e| e.to_string())?;
     same(
         "timer",
         &timer,

@@ -8,6 +8,7 @@ mod own_port;
 mod ports;
 mod sides;
 mod time;
+mod timers;
 
 use ferrobeam::Timestamp;
 

@@ -8,6 +8,7 @@
 mod functions;
 mod jobs;
 mod runner;
+mod timers;
 mod transforms;
 
 use std::collections::BTreeMap;

@@ -14,6 +14,11 @@ pub(crate) fn endpoint() -> String {
     endpoint.clone()
 }
 
+/// Which runner it is.
+pub(crate) fn name() -> String {
+    env::var("FERROBEAM_RUNNER").unwrap_or_else(|_| "python".to_owned())
+}
+
 /// Starts the runner. The program that starts it has a time limit of its own, so this waits for its answer.
 #[allow(
     clippy::zombie_processes,
@@ -23,7 +28,7 @@ fn start() -> (Child, String) {
     let xtask = env::var_os("FERROBEAM_XTASK").expect(
         "FERROBEAM_XTASK is not set: it names the program that starts runners; run these tests by `cargo verify`",
     );
-    let runner = env::var("FERROBEAM_RUNNER").unwrap_or_else(|_| "python".to_owned());
+    let runner = name();
     let mut command = Command::new(xtask);
     match runner.as_str() {
         "prism" => command.arg("prism"),

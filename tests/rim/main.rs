@@ -19,5 +19,6 @@ mod state;
 mod stuck;
 mod support;
 mod threads;
+mod timers;
 mod times;
 mod windows;

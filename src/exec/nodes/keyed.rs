@@ -7,16 +7,18 @@ use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::pardo::ParDo;
-use crate::dofn::{Consumer, DoFn};
-use crate::element::{Coder, Element, Header, Input, Kv, KvVisitor};
+use crate::dofn::{Consumer, DoFn, Fired, Scope};
+use crate::element::{Coder, Element, Header, Input, Kv, KvVisitor, Timestamp};
 use crate::error::{Error, Result};
 use crate::exec::edge::{AnyLink, Form, erase};
 use crate::exec::flow::Keyed;
 use crate::exec::framing::Framing;
+use crate::exec::timers::Fire;
 
-/// A keyed function, reached through its input's edge.
+/// A keyed function, reached through its input's edge, and by its timers.
 pub(crate) struct LinkedKeyed {
     pub(crate) link: AnyLink,
+    pub(crate) timers: Box<dyn Fire>,
 }
 
 /// The form of the input of a keyed function, for keys of a coder; `None` for an input that has no keys.
@@ -52,15 +54,17 @@ impl<F: DoFn> KvVisitor for LinkOf<'_, F> {
     type Output = Result<LinkedKeyed>;
 
     fn kv<K: Element, V: Element>(self) -> Result<LinkedKeyed> {
-        let keys = Framing::between(self.key, &K::coder())?;
         let shared = Arc::new(Mutex::new(self.function));
-        let node = KeyedParDo::<F, K> {
-            function: shared,
-            keys,
-            key_type: std::marker::PhantomData,
+        let way_in = || -> Result<KeyedParDo<F, K>> {
+            Ok(KeyedParDo {
+                function: shared.clone(),
+                keys: Framing::between(self.key, &K::coder())?,
+                key_type: std::marker::PhantomData,
+            })
         };
         Ok(LinkedKeyed {
-            link: erase::<Keyed<V>>(Box::new(node)),
+            link: erase::<Keyed<V>>(Box::new(way_in()?)),
+            timers: Box::new(way_in()?),
         })
     }
 
@@ -71,7 +75,7 @@ impl<F: DoFn> KvVisitor for LinkOf<'_, F> {
     }
 }
 
-/// A function behind an edge of encoded keys. Its timers share it: only one bundle thread ever runs, so that nobody waits
+/// A way into a function whose keys come encoded: its input's, or its timers'. They share it: only one bundle thread ever runs, so that nobody waits
 /// for the lock.
 struct KeyedParDo<F: DoFn, K> {
     function: Arc<Mutex<ParDo<F>>>,
@@ -100,6 +104,21 @@ impl<F: DoFn, K: Element, V: Element> Consumer<Kv<&[u8], V>> for KeyedParDo<F, K
 
     fn finish(&mut self) -> Result<()> {
         self.function().finish()
+    }
+}
+
+impl<F: DoFn, K: Element> Fire for KeyedParDo<F, K> {
+    fn fire(
+        &mut self,
+        scope: &Scope<'_>,
+        family: usize,
+        fired: Fired<'_>,
+        header: &Header,
+        moment: Option<Timestamp>,
+    ) -> Result<()> {
+        let key: K = self.keys.read(&mut Input::new(scope.key))?;
+        let mut function = self.function();
+        function.fire(scope, &key, family, fired, header, moment)
     }
 }
 

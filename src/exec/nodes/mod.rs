@@ -12,7 +12,7 @@ mod window_by;
 
 pub(crate) use combine::{CombinePlace, build as build_combine};
 pub(crate) use flatten::{Fanout, Shared, SharedCore};
-pub(crate) use keyed::{keyed_form, link_keyed};
+pub(crate) use keyed::{LinkedKeyed, keyed_form, link_keyed};
 pub(crate) use keys::{Decode, Encode, KeyJoin, KeySplit};
 pub(crate) use pardo::{ParDo, ParDoPlace};
 pub(crate) use sink::{Sink, SinkSpec};

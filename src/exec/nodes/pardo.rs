@@ -1,9 +1,11 @@
 //! Runs a function.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::dofn::{BundleCx, Consumer, Cx, DoFn, Ports, Scope, Wiring};
-use crate::element::{Header, WindowCoding};
+use crate::dofn::timer::TimerHandlers;
+use crate::dofn::{BundleCx, Consumer, Cx, DoFn, Fired, Ports, Scope, Wiring};
+use crate::element::{Header, Timestamp, WindowCoding};
 use crate::error::{Context, Result};
 use crate::exec::activity::{Here, Phase};
 
@@ -35,6 +37,7 @@ pub(crate) struct ParDo<F: DoFn> {
     function: Guarded<F>,
     io: F::Io,
     place: ParDoPlace,
+    handlers: TimerHandlers<F>,
     /// The encoded key of the element in hand, where the function is keyed.
     key: Vec<u8>,
 }
@@ -45,12 +48,14 @@ impl<F: DoFn> ParDo<F> {
         let mut function = Guarded(Some(function));
         let before = place.here.enter(Phase::Start);
         let io = F::Io::wire(wiring)?;
+        let handlers = wiring.timer_handlers();
         function.get().setup().at("step", "setup")?;
         place.here.leave(before);
         Ok(ParDo {
             function,
             io,
             place,
+            handlers,
             key: Vec::new(),
         })
     }
@@ -59,6 +64,23 @@ impl<F: DoFn> ParDo<F> {
     pub(crate) fn set_key(&mut self, key: &[u8]) {
         self.key.clear();
         self.key.extend_from_slice(key);
+    }
+
+    /// Calls the handler of a family of timers, with the decoded key.
+    pub(crate) fn fire(
+        &mut self,
+        scope: &Scope<'_>,
+        key: &dyn Any,
+        family: usize,
+        fired: Fired<'_>,
+        header: &Header,
+        moment: Option<Timestamp>,
+    ) -> Result<()> {
+        let handler = self.handlers.get(family)?;
+        self.io.enter(scope)?;
+        let mut cx = Cx::of_timer(header, F::ALLOWED_TIMESTAMP_SKEW, moment);
+        handler(self.function.get(), key, fired, &mut cx, &mut self.io)?;
+        cx.outcome()
     }
 
     fn enter(&mut self, window: &[u8]) -> Result<()> {

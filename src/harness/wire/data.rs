@@ -122,23 +122,33 @@ async fn deliver(
     instructions: &Instructions,
     jobs: &Arc<Jobs>,
 ) {
-    for data in elements.data {
-        let arrival = instructions.arrival(&data.instruction_id, endpoint);
+    // Timers come after the data that stands in the same message.
+    let data = elements.data.into_iter().map(|data| {
+        let stretch = Stretch {
+            transform: data.transform_id,
+            family: None,
+            data: data.data,
+            last: data.is_last,
+        };
+        (data.instruction_id, stretch)
+    });
+    let timers = elements.timers.into_iter().map(|timers| {
+        let stretch = Stretch {
+            transform: timers.transform_id,
+            family: Some(timers.timer_family_id),
+            data: timers.timers,
+            last: timers.is_last,
+        };
+        (timers.instruction_id, stretch)
+    });
+    for (instruction, stretch) in data.chain(timers) {
+        let arrival = instructions.arrival(&instruction, endpoint);
         if let Some((inbox, deferred)) = arrival {
-            let stretch = Stretch {
-                transform: data.transform_id,
-                data: data.data,
-                last: data.is_last,
-            };
             inbox.push(stretch).await;
             if let Some(bundle) = deferred {
                 submit(bundle, jobs);
             }
         }
-    }
-    if let Some(timers) = elements.timers.first() {
-        // No function of this worker has timers: plans that declare them are refused.
-        tracing::debug!(instruction = timers.instruction_id, "timers are ignored");
     }
 }
 

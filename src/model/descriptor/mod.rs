@@ -4,6 +4,8 @@
 
 mod reader;
 
+use std::time::Duration;
+
 use crate::dofn::{FunctionPayload, StateProtocol, TimeDomain};
 use crate::element::coder::urn;
 use crate::element::{Coder, Element, Header, Input, Nesting, Timestamp, WindowCoding};
@@ -24,6 +26,8 @@ pub struct PlanSpec {
     pub collections: Vec<CollectionSpec>,
     /// Where state is served, as `host:port`.
     pub state_endpoint: Option<String>,
+    /// The data service that timers travel through, as `host:port`. There is one where there are timers.
+    pub timer_endpoint: Option<String>,
 }
 
 /// One collection.
@@ -144,6 +148,8 @@ pub struct WindowingSpec {
     pub output_time: OutputTime,
     /// The coder of its windows.
     pub coder: Coder,
+    /// How long after the end of a window elements of it are still taken.
+    pub allowed_lateness: Duration,
 }
 
 /// Which timestamp a combined element has.
@@ -206,6 +212,19 @@ impl PlanSpec {
         nodes.filter_map(|(index, node)| match &node.kind {
             NodeKind::Sink(port) => Some((index, node, port)),
             _ => None,
+        })
+    }
+
+    /// All families of timers, with the indices of their nodes. Their order is that in which a plan numbers its timers:
+    /// those of one node follow each other, as they do in [`NodeKind::ParDo`].
+    pub fn timer_families(&self) -> impl Iterator<Item = (usize, &NodeSpec, &TimerSpec)> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.flat_map(|(index, node)| {
+            let timers = match &node.kind {
+                NodeKind::ParDo { timers, .. } => timers.as_slice(),
+                _ => &[],
+            };
+            timers.iter().map(move |timer| (index, node, timer))
         })
     }
 

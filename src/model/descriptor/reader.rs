@@ -1,9 +1,10 @@
 //! From the runner's descriptor to a [`PlanSpec`].
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use beam_proto::fnexec::{ProcessBundleDescriptor, RemoteGrpcPort};
-use beam_proto::pipeline::{self as proto, FunctionSpec, PTransform};
+use beam_proto::pipeline::{self as proto, ApiServiceDescriptor, FunctionSpec, PTransform};
 use beam_proto::urns::user_states;
 use prost::Message;
 
@@ -77,13 +78,28 @@ impl<'a> Reader<'a> {
             nodes.push(node);
         }
         circles::refuse(&nodes, &collections)?;
-        let state = self.descriptor.state_api_service_descriptor.as_ref();
-        Ok(PlanSpec {
-            id: self.descriptor.id.clone(),
+        let address = |service: Option<&ApiServiceDescriptor>| {
+            let url = service.map(|service| service.url.clone());
+            url.filter(|url| !url.is_empty())
+        };
+        let descriptor = self.descriptor;
+        let timers = address(descriptor.timer_api_service_descriptor.as_ref());
+        let mut plan = PlanSpec {
+            id: descriptor.id.clone(),
             nodes,
             collections,
-            state_endpoint: state.map(|d| d.url.clone()).filter(|url| !url.is_empty()),
-        })
+            state_endpoint: address(descriptor.state_api_service_descriptor.as_ref()),
+            timer_endpoint: None,
+        };
+        if plan.timer_families().next().is_some() {
+            // A runner with one data service for everything need not name it twice.
+            let source = plan.sources().next();
+            let timers = timers.or_else(|| source.map(|(_, _, port)| port.endpoint.clone()));
+            plan.timer_endpoint = Some(timers.ok_or_else(|| {
+                Error::descriptor("a function has timers, but no data service is named for them")
+            })?);
+        }
+        Ok(plan)
     }
 
     fn node(
@@ -246,6 +262,9 @@ impl<'a> Reader<'a> {
             window_fn,
             output_time,
             coder,
+            allowed_lateness: Duration::from_millis(
+                u64::try_from(strategy.allowed_lateness).unwrap_or(0),
+            ),
         })
     }
 

@@ -3,6 +3,7 @@
 mod golden;
 mod mistakes;
 mod seeded;
+mod timers;
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use beam_proto::fnexec::elements::Data;
+use beam_proto::fnexec::elements::{Data, Timers};
 use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::instruction_response::Response;
 use beam_proto::fnexec::process_bundle_split_request::DesiredSplit;
@@ -13,6 +13,7 @@ use beam_proto::fnexec::{
 use beam_proto::pipeline::MonitoringInfo;
 use bytes::Bytes;
 
+use super::timers::Family;
 use super::{BundleOutcome, Chaos, FakeRunner, Metrics};
 use crate::testing::Descriptor;
 
@@ -24,15 +25,20 @@ pub struct Bundle<'a> {
     pub(super) stage: Descriptor,
     /// Encoded elements by source.
     pub(super) inputs: BTreeMap<String, Vec<Bytes>>,
+    /// Encoded timers that have fired, by family.
+    pub(super) timers: BTreeMap<Family, Vec<Bytes>>,
     pub(super) retries: usize,
 }
 
 impl<'a> Bundle<'a> {
     pub(super) fn new(runner: &'a FakeRunner, stage: &Descriptor) -> Self {
         let inputs = stage.sources().map(|id| (id.to_owned(), Vec::new()));
+        let families = stage.timer_families();
+        let timers = families.map(|(id, family, _)| ((id.into(), family.into()), Vec::new()));
         Bundle {
             runner,
             inputs: inputs.collect(),
+            timers: timers.collect(),
             stage: stage.clone(),
             retries: 0,
         }
@@ -128,13 +134,42 @@ impl RunningBundle<'_> {
         self.entry(source, Bytes::new(), true);
     }
 
-    /// Ends the input of all sources.
+    /// Sends timers of a family that have fired.
+    ///
+    /// # Panics
+    /// The worker does not take them in time.
+    #[track_caller]
+    pub fn send_timers(&self, transform: &str, family: &str, timers: impl Into<Bytes>) {
+        self.timer_entry(transform, family, timers.into(), false);
+    }
+
+    /// Ends the input of all sources, and all families of timers.
     ///
     /// # Panics
     /// The worker does not take it in time.
     #[track_caller]
     pub fn end_all(&self) {
         self.stage.sources().for_each(|source| self.end(source));
+        for (transform, family, _) in self.stage.timer_families() {
+            self.timer_entry(transform, family, Bytes::new(), true);
+        }
+    }
+
+    #[track_caller]
+    fn timer_entry(&self, transform: &str, family: &str, timers: Bytes, is_last: bool) {
+        let timers = Timers {
+            instruction_id: self.id.clone(),
+            transform_id: transform.into(),
+            timer_family_id: family.into(),
+            timers,
+            is_last,
+        };
+        let elements = Elements {
+            timers: vec![timers],
+            ..Elements::default()
+        };
+        self.runner
+            .send_elements(self.stage.timer_service(), elements);
     }
 
     #[track_caller]
@@ -281,12 +316,16 @@ impl FakeRunner {
                 .map(|(sink, output)| (sink.clone(), output.data.clone()))
                 .collect();
             let closed = bundle.outputs.values().filter(|o| o.is_closed).count();
-            let is_whole = closed == stage.sinks().count();
+            let is_whole = closed == stage.sinks().count() && ledger.has_all_timers(id);
             (outputs, bundle.stops.clone(), is_whole)
         });
         if error.is_none() && !is_whole {
             error = Some("the runner cut the connection before all output had come".into());
         }
+        let timers = self.hub.with(|ledger| ledger.take_timers(id));
+        let timer_coders = stage
+            .timer_families()
+            .map(|(id, family, coder)| ((id.to_owned(), family.to_owned()), coder.clone()));
         let coders = stage
             .sinks()
             .map(|(id, coder)| (id.to_owned(), coder.clone()));
@@ -296,7 +335,9 @@ impl FakeRunner {
             metrics,
             splits,
             outputs,
+            timers,
             coders: coders.collect(),
+            timer_coders: timer_coders.collect(),
         }
     }
 

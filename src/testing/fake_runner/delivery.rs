@@ -1,12 +1,13 @@
 //! How the input of a bundle is sent: cut, mixed and packed anyhow.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use beam_proto::fnexec::Elements;
-use beam_proto::fnexec::elements::Data;
+use beam_proto::fnexec::elements::{Data, Timers};
 use bytes::Bytes;
 
 use super::Random;
+use super::timers::Family;
 
 /// One step of sending a bundle.
 #[derive(Debug, PartialEq)]
@@ -17,40 +18,87 @@ pub(super) enum Step {
     Send(usize, Elements),
 }
 
+/// One stream of a bundle's input.
+pub(super) struct Stream<'a> {
+    transform: &'a str,
+    /// If these are timers.
+    family: Option<&'a str>,
+    /// The number of the data service.
+    service: usize,
+}
+
+impl<'a> Stream<'a> {
+    /// The elements of a source.
+    pub(super) fn source(source: &'a str, service: usize) -> Self {
+        Stream {
+            transform: source,
+            family: None,
+            service,
+        }
+    }
+
+    /// The timers of a family.
+    pub(super) fn timers((transform, family): &'a Family, service: usize) -> Self {
+        Stream {
+            transform,
+            family: Some(family),
+            service,
+        }
+    }
+
+    /// Adds an entry to a message.
+    fn put(&self, id: &str, (data, is_last): Entry, elements: &mut Elements) {
+        let (instruction_id, transform_id) = (id.to_owned(), self.transform.to_owned());
+        match self.family {
+            None => elements.data.push(Data {
+                instruction_id,
+                transform_id,
+                data,
+                is_last,
+            }),
+            Some(family) => elements.timers.push(Timers {
+                instruction_id,
+                transform_id,
+                timer_family_id: family.into(),
+                timers: data,
+                is_last,
+            }),
+        }
+    }
+}
+
+/// Some bytes, and whether they are the last of their stream.
+type Entry = (Bytes, bool);
+
 /// The steps of sending a bundle: its input in messages that are cut anywhere, and its announcement somewhere between
 /// them.
-///
-/// `service` tells which data service a source belongs to.
 pub(super) fn steps(
     random: &mut Random,
     id: &str,
-    inputs: &BTreeMap<String, Vec<Bytes>>,
-    service: impl Fn(&str) -> usize,
+    inputs: &[(Stream<'_>, &[Bytes])],
 ) -> VecDeque<Step> {
-    let mut streams: Vec<VecDeque<Data>> = inputs
+    let mut streams: Vec<(&Stream<'_>, VecDeque<Entry>)> = inputs
         .iter()
-        .map(|(source, elements)| entries(random, id, source, elements))
+        .map(|(stream, elements)| (stream, entries(random, elements)))
         .collect();
     let mut steps: VecDeque<Step> = VecDeque::new();
     while !streams.is_empty() {
         let at = random.below(streams.len());
-        let Some(data) = streams[at].pop_front() else {
+        let (stream, entries) = &mut streams[at];
+        let Some(entry) = entries.pop_front() else {
             streams.swap_remove(at);
             continue;
         };
-        let service = service(&data.transform_id);
         // Some entries share a message.
         if let Some(Step::Send(last, elements)) = steps.back_mut()
-            && *last == service
+            && *last == stream.service
             && random.percent(40)
         {
-            elements.data.push(data);
+            stream.put(id, entry, elements);
         } else {
-            let elements = Elements {
-                data: vec![data],
-                ..Elements::default()
-            };
-            steps.push_back(Step::Send(service, elements));
+            let mut elements = Elements::default();
+            stream.put(id, entry, &mut elements);
+            steps.push_back(Step::Send(stream.service, elements));
         }
     }
     let at = random.below(steps.len() + 1);
@@ -58,14 +106,8 @@ pub(super) fn steps(
     steps
 }
 
-/// The input of one source in entries.
-fn entries(random: &mut Random, id: &str, source: &str, elements: &[Bytes]) -> VecDeque<Data> {
-    let entry = |data: Bytes, is_last| Data {
-        instruction_id: id.into(),
-        transform_id: source.into(),
-        data,
-        is_last,
-    };
+/// One stream in entries.
+fn entries(random: &mut Random, elements: &[Bytes]) -> VecDeque<Entry> {
     let whole: Bytes = elements.concat().into();
     let mut cuts: Vec<usize> = Vec::new();
     for _ in 0..random.below(elements.len().min(20) + 1) {
@@ -76,23 +118,25 @@ fn entries(random: &mut Random, id: &str, source: &str, elements: &[Bytes]) -> V
     let mut start = 0;
     for end in cuts {
         // Two equal cuts make an entry of no bytes.
-        entries.push_back(entry(whole.slice(start..end), false));
+        entries.push_back((whole.slice(start..end), false));
         start = end;
     }
     let rest = whole.slice(start..);
     if random.percent(30) {
-        entries.push_back(entry(rest, true));
+        entries.push_back((rest, true));
     } else {
         if !rest.is_empty() {
-            entries.push_back(entry(rest, false));
+            entries.push_back((rest, false));
         }
-        entries.push_back(entry(Bytes::new(), true));
+        entries.push_back((Bytes::new(), true));
     }
     entries
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -108,7 +152,11 @@ mod tests {
             let mut seen: BTreeMap<String, Vec<u8>> = BTreeMap::new();
             let mut ended = Vec::new();
             let mut announced = 0;
-            for step in steps(&mut random, "i", &inputs, |_| 0) {
+            let streams: Vec<_> = inputs
+                .iter()
+                .map(|(source, elements)| (Stream::source(source, 0), elements.as_slice()))
+                .collect();
+            for step in steps(&mut random, "i", &streams) {
                 let Step::Send(_, elements) = step else {
                     announced += 1;
                     continue;

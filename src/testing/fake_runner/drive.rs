@@ -10,7 +10,8 @@ use beam_proto::fnexec::{
 };
 use bytes::Bytes;
 
-use super::delivery::{Step, steps};
+use super::delivery::{Step, Stream, steps};
+use super::timers::Family;
 use super::{Bundle, BundleOutcome, FakeRunner, Random};
 use crate::testing::Descriptor;
 
@@ -55,6 +56,7 @@ struct Attempt {
     job: usize,
     id: String,
     inputs: BTreeMap<String, Vec<Bytes>>,
+    timers: BTreeMap<Family, Vec<Bytes>>,
     steps: VecDeque<Step>,
     is_announced: bool,
     has_input: bool,
@@ -87,7 +89,7 @@ impl FakeRunner {
                 retries: bundle.retries,
                 done: None,
             });
-            session.add(job, bundle.inputs);
+            session.add(job, bundle.inputs, bundle.timers);
         }
         while !session.attempts.is_empty() {
             session.send_all();
@@ -111,15 +113,32 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn add(&mut self, job: usize, inputs: BTreeMap<String, Vec<Bytes>>) {
+    fn add(
+        &mut self,
+        job: usize,
+        inputs: BTreeMap<String, Vec<Bytes>>,
+        timers: BTreeMap<Family, Vec<Bytes>>,
+    ) {
         let id = self.runner.fresh_id();
         let stage = &self.jobs[job].stage;
         let service = |source: &str| stage.service_of(source).unwrap_or_default();
-        let steps = steps(&mut self.random, &id, &inputs, service);
+        let mut streams: Vec<_> = inputs
+            .iter()
+            .map(|(source, elements)| {
+                let to = Stream::source(source, service(source));
+                (to, elements.as_slice())
+            })
+            .collect();
+        streams.extend(timers.iter().map(|(family, timers)| {
+            let to = Stream::timers(family, stage.timer_service());
+            (to, timers.as_slice())
+        }));
+        let steps = steps(&mut self.random, &id, &streams);
         self.attempts.push(Attempt {
             job,
             id,
             inputs,
+            timers,
             steps,
             is_announced: false,
             has_input: false,
@@ -278,7 +297,9 @@ impl Session<'_> {
             // What was sent may not have arrived. An announced bundle notices by itself.
             let stage = &self.jobs[attempt.job].stage;
             let mut sources = stage.sources();
-            let reads = sources.any(|source| stage.service_of(source) == Some(service));
+            let has_timers = stage.families().next().is_some();
+            let reads = sources.any(|source| stage.service_of(source) == Some(service))
+                || has_timers && stage.timer_service() == service;
             attempt.is_lost |= reads && (attempt.has_input || attempt.is_announced);
         }
     }
@@ -308,7 +329,7 @@ impl Session<'_> {
             if outcome.error.is_some() {
                 if job.retries > 0 {
                     job.retries -= 1;
-                    self.add(attempt.job, attempt.inputs);
+                    self.add(attempt.job, attempt.inputs, attempt.timers);
                 } else {
                     job.done = Some(outcome);
                 }
@@ -326,7 +347,10 @@ impl Session<'_> {
                 done => *done = Some(outcome),
             }
             if rest.values().any(|elements| !elements.is_empty()) {
-                self.add(attempt.job, rest);
+                // Timers are never split off.
+                let mut timers = attempt.timers;
+                timers.values_mut().for_each(Vec::clear);
+                self.add(attempt.job, rest, timers);
             }
         }
     }

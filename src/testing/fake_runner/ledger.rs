@@ -17,6 +17,7 @@ use bytes::Bytes;
 use super::metrics;
 use super::stage::Stage;
 use super::state::StateStore;
+use super::timers::{Family, TimerStore};
 use super::transcript::{Transcript, hex};
 
 /// Everything that the runner knows.
@@ -33,6 +34,7 @@ pub(super) struct Ledger {
     /// What the worker said about itself, by request.
     pub(super) pages: BTreeMap<String, WorkerStatusResponse>,
     pub(super) state: StateStore,
+    pub(super) timers: TimerStore,
     /// State requests that wait to be answered, while answers are held back.
     held: Option<Vec<StateRequest>>,
     state_ids: BTreeSet<String>,
@@ -52,6 +54,9 @@ pub(super) struct Ledger {
 pub(super) struct Bundle {
     pub(super) stage: String,
     pub(super) outputs: BTreeMap<String, Output>,
+    pub(super) timers: BTreeMap<Family, Output>,
+    /// What it said of timers is in the store.
+    pub(super) has_kept_timers: bool,
     /// By source: the first element that is not the bundle's.
     pub(super) stops: BTreeMap<String, i64>,
     /// One of its connections was cut, so that its output may be lost.
@@ -60,12 +65,18 @@ pub(super) struct Bundle {
     counts: BTreeMap<String, u64>,
 }
 
-/// What a sink has sent.
+/// What a sink has sent, or a family of timers.
 #[derive(Default)]
 pub(super) struct Output {
     pub(super) data: Vec<u8>,
     pub(super) messages: usize,
     pub(super) is_closed: bool,
+}
+
+impl Bundle {
+    fn all_outputs(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.values().chain(self.timers.values())
+    }
 }
 
 /// One instruction.
@@ -94,6 +105,7 @@ impl Ledger {
             logs: Vec::new(),
             pages: BTreeMap::new(),
             state: StateStore::new(seed),
+            timers: TimerStore::default(),
             held: None,
             state_ids: BTreeSet::new(),
             names: BTreeMap::new(),
@@ -344,12 +356,19 @@ impl Ledger {
             self.transcript
                 .add(format!("→ {id:?} data for {source:?}: {text}{end}"));
         }
+        for timers in &elements.timers {
+            let (id, family) = (&timers.instruction_id, &timers.timer_family_id);
+            let end = if timers.is_last { ", the last" } else { "" };
+            let text = hex(&timers.timers);
+            self.transcript
+                .add(format!("→ {id:?} timers for {family:?}: {text}{end}"));
+        }
     }
 
     /// The worker sends output.
     pub(super) fn takes(&mut self, elements: Elements) {
-        if !elements.timers.is_empty() {
-            self.violation("timers come from a worker that has none".into());
+        for timers in &elements.timers {
+            self.takes_timers(timers);
         }
         for data in elements.data {
             let fault = self.output(
@@ -460,7 +479,7 @@ impl Ledger {
         self.streams.retain(|service, _| service == "control");
         for bundle in self.bundles.values_mut() {
             let is_whole =
-                bundle.answer.is_some() && bundle.outputs.values().all(|output| output.is_closed);
+                bundle.answer.is_some() && bundle.all_outputs().all(|output| output.is_closed);
             let stage = self.stages.get(&bundle.stage);
             let is_hit = stage.is_some_and(|stage| stage.uses_any(data));
             bundle.was_cut |= is_hit && !is_whole;
@@ -479,7 +498,7 @@ impl Ledger {
         let is_closed = |sink| bundle.outputs.get(sink).is_some_and(|o| o.is_closed);
         !answer.error.is_empty()
             || bundle.was_cut
-            || sinks.is_some_and(|sinks| sinks.keys().all(is_closed))
+            || sinks.is_some_and(|sinks| sinks.keys().all(is_closed)) && self.has_all_timers(id)
     }
 
     /// Forgets bundles that have ended, after the last check of them.
@@ -499,13 +518,14 @@ impl Ledger {
                 continue;
             };
             if !answer.error.is_empty() {
-                let ended = bundle.outputs.iter().filter(|(_, o)| o.is_closed);
-                faults.extend(ended.filter(|_| !bundle.was_cut).map(|(sink, _)| {
-                    format!("{id:?} has failed, but its sink {sink:?} was ended")
-                }));
+                if !bundle.was_cut && bundle.all_outputs().any(|output| output.is_closed) {
+                    faults.push(format!(
+                        "{id:?} has failed, but some of its output was ended"
+                    ));
+                }
             } else if !self.is_complete(id) {
                 faults.push(format!(
-                    "{id:?} has succeeded, but not all its sinks were ended"
+                    "{id:?} has succeeded, but not all its sinks and timers were ended"
                 ));
             }
         }

@@ -15,6 +15,7 @@ mod settings;
 mod stage;
 mod state;
 mod status;
+mod timers;
 mod transcript;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,6 +40,7 @@ pub use outcome::BundleOutcome;
 pub use random::Random;
 pub use settings::Settings;
 pub use state::{iterable_key, multimap_key, multimap_keys_key, tail_key};
+pub use timers::HeldTimer;
 
 use self::hub::Hub;
 use self::ledger::Ledger;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Metrics;
+use super::timers::Family;
 use crate::element::coder::urn;
 use crate::element::{Coder, Element, Header, Input, Nesting, Timestamp, WindowCoding};
 use crate::error::{Error, Result};
@@ -20,8 +21,11 @@ pub struct BundleOutcome {
     /// Where the runner split it: by source, the first element that it did not process.
     pub splits: BTreeMap<String, i64>,
     pub(super) outputs: BTreeMap<String, Vec<u8>>,
+    pub(super) timers: BTreeMap<Family, Vec<u8>>,
     /// Coders of the sinks' ports.
     pub(super) coders: BTreeMap<String, Coder>,
+    /// Coders of the families of timers.
+    pub(super) timer_coders: BTreeMap<Family, Coder>,
 }
 
 impl BundleOutcome {

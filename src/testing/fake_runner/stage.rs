@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use beam_proto::fnexec::{ProcessBundleDescriptor, RemoteGrpcPort};
+use beam_proto::pipeline::ParDoPayload;
 use prost::Message;
 
+use super::timers::Family;
 use crate::element::coder::urn;
-use crate::element::{Input, Layout, Nesting};
+use crate::element::{Coder, Input, Layout, Nesting};
 use crate::model::coders;
 
 /// A descriptor with the shapes of its output.
@@ -14,7 +16,9 @@ pub(super) struct Stage {
     pub(super) descriptor: ProcessBundleDescriptor,
     /// By sink. There is none for coders that the runner does not know.
     pub(super) sinks: BTreeMap<String, Option<Shape>>,
-    /// The data services of its sources and sinks.
+    /// The coders of its families of timers.
+    pub(super) timers: BTreeMap<Family, Coder>,
+    /// The data services of its sources and sinks, and of its timers.
     endpoints: BTreeSet<String>,
 }
 
@@ -29,11 +33,16 @@ impl Stage {
     pub(super) fn of(descriptor: ProcessBundleDescriptor) -> Self {
         let mut sinks = BTreeMap::new();
         let mut endpoints = BTreeSet::new();
+        let mut timers = BTreeMap::new();
         for (id, transform) in &descriptor.transforms {
             let Some(spec) = &transform.spec else {
                 continue;
             };
             let is_sink = spec.urn == "beam:runner:sink:v1";
+            if spec.urn == "beam:transform:pardo:v1" {
+                timers.extend(families(&descriptor, id, &spec.payload));
+                continue;
+            }
             if !is_sink && spec.urn != "beam:runner:source:v1" {
                 continue;
             }
@@ -43,9 +52,14 @@ impl Stage {
                 sinks.insert(id.clone(), Shape::of(&descriptor, &port.coder_id));
             }
         }
+        if !timers.is_empty() {
+            let service = descriptor.timer_api_service_descriptor.as_ref();
+            endpoints.extend(service.map(|service| service.url.clone()));
+        }
         Stage {
             descriptor,
             sinks,
+            timers,
             endpoints,
         }
     }
@@ -56,6 +70,22 @@ impl Stage {
             .iter()
             .any(|endpoint| self.endpoints.contains(endpoint))
     }
+}
+
+/// The families of timers of a function, as far as their coders can be read.
+fn families(
+    descriptor: &ProcessBundleDescriptor,
+    transform: &str,
+    payload: &[u8],
+) -> Vec<(Family, Coder)> {
+    let par_do = ParDoPayload::decode(payload).unwrap_or_default();
+    let families = par_do.timer_family_specs.into_iter();
+    families
+        .filter_map(|(family, spec)| {
+            let coder = coders::resolve(&descriptor.coders, &spec.timer_family_coder_id).ok()?;
+            Some(((transform.to_owned(), family), coder))
+        })
+        .collect()
 }
 
 impl Shape {
