@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::OptionValues;
 use crate::element::Page;
 use crate::error::Result;
 
@@ -14,6 +15,8 @@ pub struct Services {
     pub state: Arc<dyn StatePort>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
+    /// The options of the pipeline.
+    pub options: OptionValues,
 }
 
 /// Wall time.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::activity::{Activity, PhaseTimes};
 use super::edge::{AnyLink, Edge, FlowOps, Form, SharedMaker, adapt, erase, ops, unbox};
 use super::flow::Opaque;
+use super::held::{HeldBuffer, HeldOutput};
 use super::nodes::{
     CombinePlace, MapWindows, MergeWindows, Merger, ParDoPlace, SinkSpec, TasteSpec, WindowPlace,
     merge_standard,
@@ -47,6 +48,11 @@ pub trait Outbox: Send + Sync {
     /// # Errors
     /// As [`Outbox::send`].
     fn close(&self, output: usize, data: Bytes) -> Result<()>;
+
+    /// Takes bytes of a sink if that needs no waiting, and leaves `data` empty; else leaves it as it is. More may follow.
+    fn offer(&self, sink: usize, data: &mut Vec<u8>) {
+        let _ = (sink, data);
+    }
 }
 
 /// What a plan needs from outside.
@@ -58,6 +64,10 @@ pub struct LinkServices {
     pub outbox: Arc<dyn Outbox>,
     /// Where samples of elements go, if any are wanted.
     pub samples: Option<Tasting>,
+    /// Sinks send what they have once it is this many bytes.
+    pub flush_bytes: usize,
+    /// Whether what sinks have may be sent on before that: see [`Plan::held`].
+    pub sends_early: bool,
 }
 
 /// Links a plan.
@@ -91,6 +101,7 @@ pub fn link_watched(
         sinks: spec.sinks().map(|(index, ..)| index).collect(),
         fed: HashSet::new(),
         timers: HashMap::new(),
+        held: Vec::new(),
         pages: Arc::new(TailPages(services.functions.state.clone())),
     };
     let linked = catch_unwind(AssertUnwindSafe(|| linker.link()));
@@ -122,6 +133,8 @@ struct Linker<'a> {
     fed: HashSet<usize>,
     /// By node.
     timers: HashMap<usize, TimerStreams>,
+    /// What sinks collect, by their indices, where it may be sent on early.
+    held: Vec<(usize, HeldBuffer)>,
     pages: Arc<dyn Pages>,
 }
 
@@ -161,6 +174,7 @@ impl Linker<'_> {
             sources,
             timers,
             idle,
+            HeldOutput::new(self.services.outbox.clone(), self.held),
             self.activity,
             metrics,
         ))
@@ -274,11 +288,15 @@ impl Linker<'_> {
                     .position(|sink| *sink == node)
                     .unwrap_or_default();
                 self.fed.insert(index);
+                let held = self.services.sends_early.then(HeldBuffer::default);
+                self.held.extend(held.clone().map(|held| (index, held)));
                 let sink = SinkSpec {
                     index,
                     value: port.value.clone(),
                     headers: matches!(port.header, HeaderSpec::Encoded(_)),
                     outbox: self.services.outbox.clone(),
+                    flush_bytes: self.services.flush_bytes,
+                    held,
                     pages: self.pages.clone(),
                 };
                 form.ops.sink(&form.coder, sink)

@@ -15,8 +15,10 @@ use super::failures::Failures;
 use super::inbox::{Inbox, InboxBudget};
 use super::instructions::{Instructions, Running};
 use super::jobs::{BundleRequest, Jobs, NoThread};
+use super::log::queue::LogQueue;
 use super::lulls::Lulls;
 use super::metrics::ShortIds;
+use super::options::WorkerOptions;
 use super::outbox::{BundlePorts, Output};
 use super::process::Thread;
 use super::response::{self, PlanFacts};
@@ -25,7 +27,6 @@ use super::times::Account;
 use super::wire::SendQueue;
 use super::wire::control::Descriptors;
 use super::wire::data::DataClients;
-use super::wire::logging::LogQueue;
 use super::wire::state::StateClients;
 use super::work::Creating;
 use crate::dofn::{Clock, Services};
@@ -56,6 +57,7 @@ pub(crate) struct Bundles {
     pub(crate) short_ids_only: bool,
     pub(crate) log: Arc<LogQueue>,
     pub(crate) jobs: Arc<Jobs>,
+    pub(crate) options: WorkerOptions,
     pub(crate) plans: Mutex<Plans>,
     pub(crate) budget: Arc<InboxBudget>,
     pub(crate) lulls: Mutex<Lulls>,
@@ -228,14 +230,13 @@ impl Bundles {
             Ok(answer) => answer,
             Err(error) => {
                 let mut error = error.at("instruction", &*instruction);
-                if let Some(place) = context::take_panic_place()
-                    && error.kind() == ErrorKind::Panic
-                {
+                let panic = context::take_panic().filter(|_| error.kind() == ErrorKind::Panic);
+                if let Some(place) = panic.as_ref().and_then(|panic| panic.at.clone()) {
                     error = error.at("at", place);
                 }
                 let text = error.to_string();
                 self.failures.add(Instant::now(), &instruction, &text);
-                context::log_error(format!("bundle failed: {text}"));
+                context::log_failure(&error, panic);
                 self.instructions.end(&instruction, true);
                 response::failed(&instruction, text)
             }
@@ -272,6 +273,7 @@ impl Bundles {
             inbox: inbox.clone(),
             thread: Thread::current(),
             began,
+            held: linked.plan.held().clone(),
         };
         self.instructions.run(&instruction, running);
         // Bundles that run are told when a stream breaks. This one may have missed it while it was set up.
@@ -346,11 +348,14 @@ impl Bundles {
         let functions = Services {
             state: ports.clone(),
             clock: Arc::new(SystemClock),
+            options: self.options.submitted.clone(),
         };
         let services = LinkServices {
             functions,
             outbox: ports.clone(),
             samples: self.samples.clone().map(Tasting::new),
+            flush_bytes: self.options.flush_bytes,
+            sends_early: self.options.flush_every.is_some(),
         };
         let activity = Activity::default();
         let setting_up = Some((spec.clone(), activity.clone()));

@@ -16,7 +16,7 @@ use super::process::Thread;
 use super::response::PlanFacts;
 use super::work::{Creating, Stage, Work};
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Activity, PlanMetrics};
+use crate::exec::{Activity, HeldOutput, PlanMetrics};
 
 /// How many ended bundles are remembered. Whatever comes for an older one is treated as for an unknown one.
 const REMEMBERED: usize = 1000;
@@ -33,6 +33,7 @@ pub(crate) struct Running {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) thread: Thread,
     pub(crate) began: Instant,
+    pub(crate) held: Arc<HeldOutput>,
 }
 
 /// What is known of a bundle.
@@ -269,6 +270,16 @@ impl Instructions {
             deferred: count(|live| live.deferred.is_some()),
             early: count(|live| !live.announced),
         }
+    }
+
+    /// All bundles that run, with their ids.
+    pub(crate) fn running(&self) -> Vec<(Arc<str>, Running)> {
+        let table = self.table();
+        table
+            .live
+            .iter()
+            .filter_map(|(id, live)| Some((id.clone(), live.running.clone()?)))
+            .collect()
     }
 
     /// How many bundles were announced and have not ended.

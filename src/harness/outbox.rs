@@ -121,6 +121,18 @@ impl Outbox for BundlePorts {
         self.bundle().closed.push((index, data));
         Ok(())
     }
+
+    fn offer(&self, index: usize, data: &mut Vec<u8>) {
+        let output = &self.outputs[index];
+        let (id, family) = (&output.transform, output.family.as_deref());
+        if output.client.has_room() {
+            let instruction = self.bundle().instruction.clone();
+            let mut message = ElementsMessage::default();
+            message.put(&instruction, id, family, std::mem::take(data).into(), false);
+            // If the stream is gone, the bundle learns it when it sends the rest.
+            let _ = output.client.send_now(message.into_rope());
+        }
+    }
 }
 
 impl StatePort for BundlePorts {

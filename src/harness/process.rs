@@ -26,6 +26,13 @@ pub(crate) fn memory_limit() -> Option<u64> {
     )
 }
 
+/// The memory that the process has, in bytes: what it may use, or what the machine has if that is less.
+pub(crate) fn memory() -> Option<u64> {
+    let machine = read_to_string("/proc/meminfo").ok();
+    let machine = machine.and_then(|text| kilobytes(&text, "MemTotal:"));
+    memory_limit().into_iter().chain(machine).min()
+}
+
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines()
         .find_map(|line| line.strip_prefix(name))

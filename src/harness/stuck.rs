@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use beam_proto::fnexec::LogEntry;
 use beam_proto::fnexec::log_entry::severity;
 
+use super::log::queue::LogQueue;
 use super::lulls::{Findings, Lull, Place};
-use super::wire::logging::LogQueue;
 use super::work::{Work, clock};
 
 /// The exit code of a process in which a bundle stayed in one place beyond

@@ -10,11 +10,15 @@ use tokio::sync::watch;
 use super::bundles::{Bundles, Plans};
 use super::context::{self, LogContext};
 use super::failures::Failures;
+use super::flusher;
 use super::inbox::InboxBudget;
 use super::instructions::Instructions;
 use super::jobs::Jobs;
+use super::log::process_level;
+use super::log::queue::LogQueue;
 use super::lulls::Lulls;
 use super::metrics::ShortIds;
+use super::options::{LogLevels, WorkerOptions};
 use super::rim::Rim;
 use super::sampler::Sampler;
 use super::samples::Sampling;
@@ -23,7 +27,7 @@ use super::stuck::Reporter;
 use super::watch::Watch;
 use super::wire::control::Control;
 use super::wire::data::DataClients;
-use super::wire::logging::{self, LogQueue};
+use super::wire::logging;
 use super::wire::state::StateClients;
 use super::wire::status::StatusStream;
 use super::wire::{Peer, provision};
@@ -201,6 +205,8 @@ struct Worker {
     log: Arc<LogQueue>,
     logging: Option<tokio::task::JoinHandle<()>>,
     moving: tokio::task::JoinHandle<()>,
+    /// Sends on what slow bundles hold back.
+    flowing: Option<tokio::task::JoinHandle<()>>,
     _sampler: Sampler,
     _status: Option<StatusStream>,
 }
@@ -210,11 +216,14 @@ impl Worker {
         registry.check()?;
         let started = Instant::now();
         let peer = Peer::new(&options.id)?;
-        let log = Arc::new(LogQueue::default());
-        let info = match &options.provision_endpoint {
+        let mut info = match &options.provision_endpoint {
             Some(endpoint) => provision::fetch(&peer, endpoint, PROVISION_TIMEOUT).await?,
             None => Default::default(),
         };
+        let (worker_options, doubts) = WorkerOptions::of(info.pipeline_options.take());
+        let levels = worker_options.log_levels.clone();
+        let levels = levels.unwrap_or_else(|| LogLevels::all(process_level()));
+        let log = Arc::new(LogQueue::new(levels));
         let named = |descriptor: Option<beam_proto::pipeline::ApiServiceDescriptor>,
                      option: Option<String>| {
             descriptor
@@ -246,12 +255,17 @@ impl Worker {
         let control = Control::connect(peer.clone(), &control)
             .await
             .at("worker", &options.id)?;
+        for doubt in doubts {
+            tracing::warn!("{doubt}");
+        }
         let functions = registry.names().count();
         tracing::info!(
             "ferrobeam {} knows {functions} functions",
             env!("CARGO_PKG_VERSION")
         );
-        let budget = InboxBudget::new(options.budgets.inbound);
+        let inbound = worker_options.inbound_budget;
+        let outbound = worker_options.outbound_budget;
+        let budget = InboxBudget::new(inbound.unwrap_or(options.budgets.inbound));
         let jobs = Jobs::new(budget.starving());
         let instructions = Arc::new(Instructions::new(budget.clone()));
         let bundles = Arc::new(Bundles {
@@ -261,7 +275,7 @@ impl Worker {
                 peer.clone(),
                 instructions.clone(),
                 jobs.clone(),
-                options.budgets.outbound,
+                outbound.unwrap_or(options.budgets.outbound),
             ),
             instructions,
             state: StateClients::new(peer.clone()),
@@ -271,6 +285,7 @@ impl Worker {
             short_ids_only: info.runner_capabilities.iter().any(|c| c == SHORT_IDS),
             log: log.clone(),
             jobs: jobs.clone(),
+            options: worker_options,
             plans: Mutex::new(Plans::default()),
             budget,
             lulls: Mutex::new(Lulls::new(options.watch)),
@@ -290,6 +305,10 @@ impl Worker {
             logged: logging.is_some().then_some(logged),
             timeout: options.watch.timeout,
         };
+        let flowing = bundles
+            .options
+            .flush_every
+            .map(|every| tokio::spawn(flusher::keep_flowing(bundles.instructions.clone(), every)));
         let sampler = Sampler::start(bundles.clone(), options.watch.sane_period(), reporter)
             .map_err(|e| Error::config("the sampling thread cannot be started").because(e))?;
         let status = named(info.status_endpoint, options.status_endpoint).map(|endpoint| {
@@ -311,6 +330,7 @@ impl Worker {
             log,
             logging,
             moving,
+            flowing,
             _sampler: sampler,
             _status: status,
         })
@@ -332,6 +352,9 @@ impl Worker {
                 .close("the control stream broke"),
         }
         self.moving.abort();
+        if let Some(flowing) = self.flowing {
+            flowing.abort();
+        }
         let torn_down = self.bundles.close();
         self.bundles.answers.finish();
         self.bundles.data.finish();

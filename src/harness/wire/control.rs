@@ -6,8 +6,8 @@ use beam_proto::fnexec::beam_fn_control_client::BeamFnControlClient;
 use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::instruction_response::Response;
 use beam_proto::fnexec::{
-    FinalizeBundleResponse, GetProcessBundleDescriptorRequest, HarnessMonitoringInfosResponse,
-    InstructionRequest, MonitoringInfosMetadataResponse, ProcessBundleDescriptor, RegisterResponse,
+    FinalizeBundleResponse, GetProcessBundleDescriptorRequest, InstructionRequest,
+    MonitoringInfosMetadataResponse, ProcessBundleDescriptor, RegisterResponse,
 };
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -18,6 +18,7 @@ use super::{Peer, Rope, SendQueue, connect};
 use crate::error::{Error, Result};
 use crate::harness::bundles::Bundles;
 use crate::harness::instructions::Known;
+use crate::harness::process_metrics::harness_infos;
 use crate::harness::{response, samples};
 
 const CONTROL: &str = "/org.apache.beam.model.fn_execution.v1.BeamFnControl/Control";
@@ -117,7 +118,7 @@ fn dispatch(request: InstructionRequest, bundles: &Bundles) -> Option<Rope> {
         }
         Some(Request::HarnessMonitoringInfos(_)) => response::answer(
             &id,
-            Response::HarnessMonitoringInfos(HarnessMonitoringInfosResponse::default()),
+            Response::HarnessMonitoringInfos(harness_infos(bundles.short_ids())),
         ),
         // Nothing is ever left to finalize: no function of this worker asks for it. Late and repeated requests succeed.
         Some(Request::FinalizeBundle(_)) => response::answer(

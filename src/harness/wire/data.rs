@@ -178,6 +178,19 @@ impl DataClient {
         self.queue.why_ended().map(|why| lost(&why))
     }
 
+    /// Whether the outbound budget is not used up.
+    pub(crate) fn has_room(&self) -> bool {
+        self.queue.has_room()
+    }
+
+    /// Sends a message whatever the outbound budget holds.
+    ///
+    /// # Errors
+    /// The stream broke.
+    pub(crate) fn send_now(&self, rope: Rope) -> Result<()> {
+        self.queue.push(rope).at("service", "data")
+    }
+
     /// Sends a message; blocks while the outbound budget is used up.
     ///
     /// # Errors

@@ -54,6 +54,11 @@ impl SendQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a writer need not wait.
+    pub(crate) fn has_room(&self) -> bool {
+        self.state().bytes < self.limit
+    }
+
     /// Adds a message. Blocks while the queue is full: never call it on the rim.
     pub(crate) fn push_blocking(&self, rope: Rope) -> Result<()> {
         let mut state = self.state();

@@ -29,6 +29,8 @@ pub(super) struct Hub {
     pub(super) holding_state: watch::Sender<bool>,
     /// Whether log entries are read.
     pub(super) reading_logs: watch::Sender<bool>,
+    /// How often the logging stream was cut.
+    pub(super) log_cuts: watch::Sender<usize>,
 }
 
 impl Hub {
@@ -52,6 +54,7 @@ impl Hub {
             reading: watch::Sender::new(true),
             holding_state: watch::Sender::new(false),
             reading_logs: watch::Sender::new(true),
+            log_cuts: watch::Sender::new(0),
         })
     }
 

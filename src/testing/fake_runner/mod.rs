@@ -6,6 +6,7 @@ mod drive;
 mod hub;
 mod ledger;
 mod listen;
+mod logs;
 mod metrics;
 mod outcome;
 mod random;
@@ -27,7 +28,7 @@ use beam_proto::fnexec::elements::Data;
 use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::state_key::Type as StateKeyType;
 use beam_proto::fnexec::{
-    Elements, InstructionRequest, InstructionResponse, LogEntry, ProcessBundleDescriptor,
+    Elements, InstructionRequest, InstructionResponse, ProcessBundleDescriptor, ProvisionInfo,
 };
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
@@ -47,6 +48,7 @@ use self::ledger::Ledger;
 use self::servers::Servers;
 use super::{Descriptor, Endpoints};
 use crate::exec::Registry;
+use crate::harness::options::values::to_struct;
 use crate::harness::worker::{self, Options, Remains};
 
 /// A runner for tests, with one worker in this process.
@@ -115,6 +117,7 @@ impl FakeRunner {
             worker_id,
             short_ids,
             provisions,
+            options,
             budgets,
             watch,
             sampling,
@@ -130,7 +133,12 @@ impl FakeRunner {
             &[]
         };
         let capabilities = capabilities.iter().map(|c| (*c).to_owned()).collect();
-        let servers = Servers::start(&hub, capabilities);
+        let told = ProvisionInfo {
+            pipeline_options: Some(to_struct(options)),
+            runner_capabilities: capabilities,
+            ..ProvisionInfo::default()
+        };
+        let servers = Servers::start(&hub, told);
         let (stop, stopped) = watch::channel(false);
         let mut runner = FakeRunner {
             hub,
@@ -402,37 +410,6 @@ impl FakeRunner {
     /// Whether output is read from now on.
     pub fn read_output(&self, reads: bool) {
         self.hub.reading.send_replace(reads);
-    }
-
-    /// Whether log entries are read from now on.
-    pub fn read_logs(&self, reads: bool) {
-        self.hub.reading_logs.send_replace(reads);
-    }
-
-    /// The log entries so far.
-    pub fn logs(&self) -> Vec<LogEntry> {
-        self.hub.with(|ledger| ledger.logs.clone())
-    }
-
-    /// Waits for a log entry.
-    ///
-    /// # Panics
-    /// It does not come in time.
-    #[track_caller]
-    pub fn expect_log(&self, wanted: impl Fn(&LogEntry) -> bool) -> LogEntry {
-        self.expect_log_after(0, wanted)
-    }
-
-    /// Waits for a log entry that comes after so many others.
-    ///
-    /// # Panics
-    /// It does not come in time.
-    #[track_caller]
-    pub fn expect_log_after(&self, others: usize, wanted: impl Fn(&LogEntry) -> bool) -> LogEntry {
-        self.hub.wait("a log entry", |ledger| {
-            let mut entries = ledger.logs.iter().skip(others);
-            entries.find(|entry| wanted(entry)).cloned()
-        })
     }
 
     /// Cuts the connections of a data service, as a broken network does.

@@ -43,7 +43,7 @@ impl Servers {
     ///
     /// # Panics
     /// There is no free port, or no thread can be started.
-    pub(super) fn start(hub: &Arc<Hub>, capabilities: Vec<String>) -> Self {
+    pub(super) fn start(hub: &Arc<Hub>, told: ProvisionInfo) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (started, servers) = sync_channel(1);
         let hub = hub.clone();
@@ -54,7 +54,7 @@ impl Servers {
                     .enable_all()
                     .build()
                     .expect("a runtime can be started");
-                let servers = runtime.block_on(serve(&hub, capabilities, stop));
+                let servers = runtime.block_on(serve(&hub, told, stop));
                 started
                     .send(servers.expect("there are free ports"))
                     .expect("the starter waits");
@@ -79,7 +79,7 @@ impl Drop for Servers {
 
 async fn serve(
     hub: &Arc<Hub>,
-    runner_capabilities: Vec<String>,
+    told: ProvisionInfo,
     stop: oneshot::Sender<()>,
 ) -> std::io::Result<Servers> {
     let server = || {
@@ -123,8 +123,7 @@ async fn serve(
         control_endpoint: address(&control),
         logging_endpoint: address(&logging),
         status_endpoint: address(&status),
-        runner_capabilities,
-        ..ProvisionInfo::default()
+        ..told
     };
     let service = ProvisionServiceServer::new(Provisioning {
         hub: hub.clone(),

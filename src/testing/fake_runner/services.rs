@@ -169,12 +169,18 @@ impl BeamFnLogging for LoggingService {
         let hub = self.0.clone();
         let (sender, receiver) = mpsc::channel(1);
         let mut inbound = request.into_inner();
-        let mut reading = hub.reading_logs.subscribe();
+        let (mut reading, mut cuts) = (hub.reading_logs.subscribe(), hub.log_cuts.subscribe());
         tokio::spawn(async move {
-            while reading.wait_for(|reading| *reading).await.is_ok()
-                && let Ok(Some(list)) = inbound.message().await
-            {
-                hub.with(|ledger| ledger.logs(list.log_entries));
+            let read = async {
+                while reading.wait_for(|reading| *reading).await.is_ok()
+                    && let Ok(Some(list)) = inbound.message().await
+                {
+                    hub.with(|ledger| ledger.logs(list.log_entries));
+                }
+            };
+            tokio::select! {
+                () = read => {}
+                _ = cuts.changed() => {}
             }
             drop(sender);
         });

@@ -14,6 +14,7 @@ pub struct Settings {
     pub(super) worker_id: String,
     pub(super) short_ids: bool,
     pub(super) provisions: bool,
+    pub(super) options: serde_json::Map<String, serde_json::Value>,
     pub(super) budgets: Budgets,
     pub(super) watch: Watch,
     pub(super) sampling: Sampling,
@@ -30,6 +31,7 @@ impl Settings {
             worker_id: "worker-1".into(),
             short_ids: false,
             provisions: false,
+            options: serde_json::Map::new(),
             budgets: Budgets::default(),
             watch: Watch::default(),
             sampling: Sampling::default(),
@@ -61,6 +63,13 @@ impl Settings {
     pub fn provisions(mut self) -> Self {
         self.provisions = true;
         self
+    }
+
+    /// Gives the pipeline an option. Implies [`Settings::provisions`].
+    pub fn option(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        let name = format!("beam:option:{name}:v1");
+        self.options.insert(name, value.into());
+        self.provisions()
     }
 
     /// What the worker may keep in memory.
