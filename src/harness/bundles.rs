@@ -10,6 +10,7 @@ use beam_proto::fnexec::{ProcessBundleDescriptor, ProcessBundleRequest};
 use prost::Message;
 use tokio::sync::oneshot;
 
+use super::cache::StateCache;
 use super::context::{self, BundleContext, LogContext};
 use super::failures::Failures;
 use super::finalize::{FinalizeRequest, Finalizers};
@@ -46,6 +47,7 @@ pub(crate) struct Bundles {
     pub(crate) instructions: Arc<Instructions>,
     pub(crate) data: DataClients,
     pub(crate) state: StateClients,
+    pub(crate) cache: Arc<StateCache>,
     pub(crate) descriptors: Descriptors,
     pub(crate) answers: Arc<SendQueue>,
     pub(crate) short_ids: ShortIds,

@@ -3,6 +3,7 @@
 //! Invariant: user code never runs on a rim thread, and nothing here waits for user code.
 
 mod bundles;
+mod cache;
 mod context;
 mod descriptors;
 mod failures;
@@ -28,6 +29,7 @@ mod rim;
 mod sampler;
 mod samples;
 mod spill;
+mod state;
 mod status;
 mod stuck;
 mod times;

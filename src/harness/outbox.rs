@@ -1,6 +1,5 @@
 //! What a plan sees of the runner while it runs a bundle: state to read, sinks and timers to write.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use beam_proto::fnexec::ProcessBundleRequest;
@@ -8,18 +7,16 @@ use beam_proto::fnexec::process_bundle_request::CacheToken;
 use bytes::Bytes;
 
 use super::response::ElementsMessage;
+use super::state::BundleState;
 use super::wire::data::DataClient;
-use super::wire::state::{Pending, StateClient};
-use crate::dofn::{StateKey, StatePort};
-use crate::element::Page;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::exec::Outbox;
 
 /// The outside of one plan. It belongs to one bundle at a time.
 pub(crate) struct BundlePorts {
     /// Sinks by index, and behind them the families of timers.
     outputs: Vec<Output>,
-    state: Option<Arc<StateClient>>,
+    state: Arc<BundleState>,
     bundle: Mutex<Bundle>,
 }
 
@@ -64,40 +61,28 @@ pub(crate) struct Output {
     pub(crate) endpoint: String,
 }
 
-/// How many writes to state may be on their way at once.
-const MAX_WRITES: usize = 1000;
-
 /// A bundle whose output is larger is not embedded in its answer: the data plane is made for that.
 const MAX_EMBEDDED: usize = 1 << 20;
 
 struct Bundle {
     instruction: Arc<str>,
-    terms: BundleTerms,
     streams: Arc<Streams>,
     /// Whether output was sent already.
     has_sent: bool,
     /// The last bytes of each output, which are sent when the bundle has succeeded.
     closed: Vec<(usize, Bytes)>,
-    /// Writes to state that the runner has not answered yet, in order.
-    writes: VecDeque<Pending>,
 }
 
 impl BundlePorts {
-    pub(crate) fn new(
-        outputs: Vec<Output>,
-        streams: Streams,
-        state: Option<Arc<StateClient>>,
-    ) -> Self {
+    pub(crate) fn new(outputs: Vec<Output>, streams: Streams, state: Arc<BundleState>) -> Self {
         BundlePorts {
             outputs,
             state,
             bundle: Mutex::new(Bundle {
                 instruction: Arc::default(),
-                terms: BundleTerms::default(),
                 streams: Arc::new(streams),
                 has_sent: false,
                 closed: Vec::new(),
-                writes: VecDeque::new(),
             }),
         }
     }
@@ -129,8 +114,7 @@ impl BundlePorts {
     pub(crate) fn are_connected(&self) -> bool {
         let streams = self.streams();
         let mut data = streams.inputs.iter().chain(&streams.outputs);
-        let state = self.state.as_ref();
-        data.all(|client| client.lost().is_none()) && !state.is_some_and(|state| state.is_lost())
+        data.all(|client| client.lost().is_none()) && !self.state.is_lost()
     }
 
     /// The error of a bundle that waits for input, if a connection that it comes from is gone.
@@ -141,18 +125,17 @@ impl BundlePorts {
 
     /// Begins a bundle.
     pub(crate) fn begin(&self, instruction: &Arc<str>, terms: BundleTerms) {
+        self.state.begin(instruction, terms);
         let mut bundle = self.bundle();
         bundle.instruction = instruction.clone();
-        bundle.terms = terms;
         bundle.has_sent = false;
         bundle.closed.clear();
-        bundle.writes.clear();
     }
 
     /// Ends the outputs, with what they have left: yields it if it `may_embed`, is the whole output of the bundle, and
     /// not large; else sends one message on each stream.
     pub(crate) fn finish(&self, may_embed: bool) -> Result<Option<ElementsMessage>> {
-        self.settle()?;
+        self.state.settle()?;
         let (instruction, streams, mut closed, has_sent) = {
             let mut bundle = self.bundle();
             (
@@ -168,6 +151,7 @@ impl BundlePorts {
             for (index, data) in closed {
                 self.put_end(&mut message, &instruction, index, data);
             }
+            self.state.commit();
             return Ok(Some(message));
         }
         while let Some((first, _)) = closed.first() {
@@ -182,37 +166,8 @@ impl BundlePorts {
             });
             client.send(message.into_rope())?;
         }
+        self.state.commit();
         Ok(None)
-    }
-
-    /// Waits for the runner's answers to all writes to state.
-    fn settle(&self) -> Result<()> {
-        let mut writes = std::mem::take(&mut self.bundle().writes);
-        writes
-            .drain(..)
-            .try_for_each(|write| write.wait().map(drop))
-    }
-
-    /// Writes to state. The answers are awaited at the end of the bundle, or when there are many.
-    fn write(&self, write: impl FnOnce(&StateClient, &str) -> Result<Pending>) -> Result<()> {
-        let instruction = self.bundle().instruction.clone();
-        let pending = write(self.state()?, &instruction)?;
-        let oldest = {
-            let mut bundle = self.bundle();
-            bundle.writes.push_back(pending);
-            let is_full = bundle.writes.len() > MAX_WRITES;
-            is_full.then(|| bundle.writes.pop_front()).flatten()
-        };
-        oldest.map_or(Ok(()), |oldest| oldest.wait().map(drop))
-    }
-
-    fn state(&self) -> Result<&StateClient> {
-        self.state.as_deref().ok_or_else(|| {
-            Error::new(
-                ErrorKind::State,
-                "the bundle uses state, but the runner serves none to it",
-            )
-        })
     }
 
     fn put_end(&self, message: &mut ElementsMessage, instruction: &str, index: usize, data: Bytes) {
@@ -261,20 +216,5 @@ impl Outbox for BundlePorts {
             // If the stream is gone, the bundle learns it when it sends the rest.
             let _ = client.send_now(message.into_rope());
         }
-    }
-}
-
-impl StatePort for BundlePorts {
-    fn get(&self, key: &StateKey, continuation: &Bytes) -> Result<Page> {
-        let instruction = self.bundle().instruction.clone();
-        self.state()?.get(&instruction, key, continuation)
-    }
-
-    fn append(&self, key: &StateKey, data: Bytes) -> Result<()> {
-        self.write(|state, instruction| state.append(instruction, key, data))
-    }
-
-    fn clear(&self, key: &StateKey) -> Result<()> {
-        self.write(|state, instruction| state.clear(instruction, key))
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Page {
     pub(super) input: InputLine,
     /// State requests that wait for the runner's answer.
     pub(super) state_calls: usize,
+    /// Bytes in the cache of state, and how many there may be.
+    pub(super) cache: (u64, u64),
     pub(super) streams: Vec<StreamLine>,
     /// Idle plans by descriptor.
     pub(super) idle_plans: BTreeMap<String, usize>,
@@ -140,11 +142,13 @@ impl Display for Page {
         writeln!(
             f,
             "\ninput: up to {} in memory for each bundle; {} bundle threads wait for input, and {} bundles without a thread\n\
-             state: {} requests wait for the runner",
+             state: {} requests wait for the runner, {} of {} are cached",
             Size(self.input.share as u64),
             self.input.starving,
             self.input.expectant,
-            self.state_calls
+            self.state_calls,
+            Size(self.cache.0),
+            Size(self.cache.1)
         )?;
         writeln!(f, "\nstreams:")?;
         for StreamLine { name, state } in &self.streams {
@@ -253,6 +257,7 @@ mod tests {
                 expectant: 2,
             },
             state_calls: 5,
+            cache: (3 << 20, 100 << 20),
             streams: vec![
                 StreamLine {
                     name: "data here:1".into(),
@@ -280,7 +285,7 @@ mod tests {
              elements in, 2.0 KiB queued\n    on bundle-1 (thread 9): running, 1.00 s of CPU\n",
             "  and 2 more\n",
             "input: up to 32.0 MiB in memory for each bundle; 3 bundle threads wait for input, and 2 bundles without a \
-             thread\nstate: 5 requests wait for the runner\n",
+             thread\nstate: 5 requests wait for the runner, 3.0 MiB of 100.0 MiB are cached\n",
             "  data here:1: open, 100 B to be sent\n  state here:2: ended: gone\n",
             "plans: 1 descriptors, 2 idle plans\n  \"d\": 2 idle\n",
             "failures: 3\n  00m09s ago, instruction \"i0\": told to fail\n",

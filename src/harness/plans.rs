@@ -12,6 +12,7 @@ use super::idle::IdlePool;
 use super::outbox::{BundlePorts, Output, Streams};
 use super::process::Thread;
 use super::response::PlanFacts;
+use super::state::BundleState;
 use super::times::Account;
 use super::work::Creating;
 use crate::dofn::{Commits, Services};
@@ -103,10 +104,11 @@ impl Bundles {
         let state = state
             .map(|endpoint| self.state.get(endpoint, &self.rim))
             .transpose()?;
-        let ports = Arc::new(BundlePorts::new(outputs, streams, state));
+        let state = Arc::new(BundleState::new(state, self.cache.clone()));
+        let ports = Arc::new(BundlePorts::new(outputs, streams, state.clone()));
         let commits = Commits::default();
         let functions = Services {
-            state: ports.clone(),
+            state,
             clock: Arc::new(SystemClock),
             options: self.options.submitted.clone(),
             commits: commits.clone(),

@@ -47,6 +47,7 @@ pub(crate) fn page(worker: &str, started: Instant, bundles: &Arc<Bundles>) -> St
             expectant,
         },
         state_calls: bundles.state.waiting(),
+        cache: bundles.cache.fill(),
         streams: std::iter::once(control).chain(streams).collect(),
         idle_plans,
         descriptors,

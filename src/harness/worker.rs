@@ -9,6 +9,7 @@ use beam_proto::fnexec::ProvisionInfo;
 use tokio::sync::{oneshot, watch};
 
 use super::bundles::{Bundles, SystemClock};
+use super::cache::StateCache;
 use super::context::{self, LogContext};
 use super::failures::Failures;
 use super::finalize::Finalizers;
@@ -394,6 +395,7 @@ impl Worker {
             ),
             instructions,
             state: StateClients::new(peer.clone()),
+            cache: Arc::new(StateCache::new(worker_options.state_cache_bytes)),
             descriptors: control.descriptors(),
             answers: control.answers(),
             short_ids: ShortIds::new(&options.id),
