@@ -181,9 +181,16 @@ impl Bundles {
         self.tear_down(idle, self.finalizers.take_all())
     }
 
-    /// Drops the plans that were idle for long, and the callbacks that have expired.
+    /// Drops the plans that were idle for long, the callbacks that have expired, and input that no bundle wants.
     pub(crate) fn evict(&self) {
-        let old = self.plans().idle.take_old(Instant::now());
+        let now = Instant::now();
+        let orphans = self.instructions.drop_orphans(now);
+        if orphans > 0 {
+            tracing::warn!(
+                "input of {orphans} bundles is dropped, which the runner never asked for"
+            );
+        }
+        let old = self.plans().idle.take_old(now);
         let expired = self.finalizers.take_expired();
         if !old.is_empty() || !expired.is_empty() {
             // Nobody waits for it.
