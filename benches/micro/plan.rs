@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use divan::Bencher;
 use ferrobeam::Result;
-use ferrobeam::dofn::{Clock, Commits, Services, StateKey, StatePort};
+use ferrobeam::dofn::{Clock, Commits, OptionValues, Services, StateKey, StatePort};
 use ferrobeam::element::{Element, Page};
 use ferrobeam::exec::{Inbound, LinkServices, Outbox, Plan, Registry, link};
 use ferrobeam::model::descriptor::PlanSpec;
@@ -45,8 +45,12 @@ fn linked(descriptor: &Descriptor, registry: &Registry) -> Plan {
             state: Arc::new(Nothing),
             clock: Arc::new(Nothing),
             commits: Commits::default(),
+            options: OptionValues::default(),
         },
         outbox: Arc::new(Nothing),
+        samples: None,
+        flush_bytes: 1 << 20,
+        sends_early: false,
     };
     link(Arc::new(spec), registry, &services).expect("known functions")
 }

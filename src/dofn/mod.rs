@@ -8,6 +8,7 @@ mod context;
 mod edge;
 mod metric;
 mod named;
+mod options;
 mod out;
 mod ports;
 mod scope;
@@ -25,10 +26,14 @@ pub use combine::{CombineFn, Count, Max, Mean, Merge, Min, Plain, Sum};
 pub use context::{BundleCx, Cx};
 pub use edge::{Consumer, Discard, Link};
 pub use metric::{
-    Counter, CounterCell, Distribution, DistributionCell, Gauge, GaugeCell, MetricCell, MetricId,
-    MetricSet, Spread,
+    ApiCall, ApiCounts, BoundedTrie, BoundedTrieCell, BoundedTrieData, BucketOptions, Buckets,
+    Counter, CounterCell, Distribution, DistributionCell, DoubleDistribution,
+    DoubleDistributionCell, DoubleGauge, DoubleGaugeCell, DoubleSpread, DoubleSum, DoubleSumCell,
+    Exponential, Gauge, GaugeCell, Histogram, HistogramCell, HistogramData, Linear, MetricCell,
+    MetricId, MetricSet, Spread, StringSet, StringSetCell, TrieNode, TriePath,
 };
 pub use named::{FUNCTION_URN, FunctionPayload, Named, namespace};
+pub use options::{OptionValues, Options};
 pub use out::{Meter, Out, Sampler};
 pub use ports::{Describe, InWindow, OutSlot, Port, Ports, Wiring};
 pub use scope::Scope;

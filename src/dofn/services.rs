@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Commits;
+use super::{Commits, OptionValues};
 use crate::element::Page;
 use crate::error::Result;
 
@@ -17,6 +17,8 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// Takes what functions want done after the bundle in hand is committed.
     pub commits: Commits,
+    /// The options of the pipeline.
+    pub options: OptionValues,
 }
 
 /// Wall time.

@@ -1,6 +1,8 @@
 //! Bundle threads, and the plans that they run.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,24 +13,33 @@ use tokio::sync::oneshot;
 
 use super::context::{self, BundleContext, LogContext};
 use super::descriptors::SpecCache;
-use super::finalize::{FinalizeRequest, Finalizers};
+use super::failures::Failures;
+use super::finalize::Finalizers;
 use super::idle::IdlePool;
-use super::inbox::Inbox;
+use super::inbox::{Inbox, InboxBudget};
 use super::instructions::{Instructions, Running};
 use super::jobs::{BundleRequest, Job, Jobs, NoThread};
+use super::log::queue::LogQueue;
+use super::lulls::Lulls;
 use super::metrics::ShortIds;
+use super::options::WorkerOptions;
 use super::outbox::{BundlePorts, BundleTerms, Output, Streams};
+use super::process::Thread;
 use super::response::{self, PlanFacts, Success};
 use super::rim::Rim;
+use super::times::Account;
 use super::wire::control::Descriptors;
 use super::wire::data::DataClients;
-use super::wire::logging::LogQueue;
 use super::wire::state::StateClients;
 use super::wire::{Rope, SendQueue};
+use super::work::Creating;
 use crate::dofn::{Clock, Commit, Commits, Services};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::exec::{Inbound, LinkServices, Plan, Registry, from_panic, link};
-use crate::model::descriptor::PlanSpec;
+use crate::exec::{
+    Activity, Failure, Inbound, LinkServices, Plan, Registry, Samples, Tasting, from_panic,
+    link_watched,
+};
+use crate::model::descriptor::{NodeKind, PlanSpec};
 
 /// A plan that was not used for this long is dropped, and its functions are torn down.
 const IDLE_PLAN: Duration = Duration::from_secs(60);
@@ -54,7 +65,15 @@ pub(crate) struct Bundles {
     pub(crate) finalizers: Finalizers,
     pub(crate) log: Arc<LogQueue>,
     pub(crate) jobs: Arc<Jobs>,
+    pub(crate) options: WorkerOptions,
     pub(crate) plans: Mutex<Plans>,
+    pub(crate) budget: Arc<InboxBudget>,
+    pub(crate) lulls: Mutex<Lulls>,
+    pub(crate) failures: Failures,
+    /// Where samples of elements go, if any are wanted.
+    pub(crate) samples: Option<Arc<Samples>>,
+    /// Whether a thread tears idle plans down.
+    pub(crate) tearing: Arc<AtomicBool>,
 }
 
 /// Descriptors and idle plans.
@@ -79,6 +98,8 @@ struct Linked {
     facts: Arc<PlanFacts>,
     /// What functions want done after the commit of the bundle in hand.
     commits: Commits,
+    account: Account,
+    tasting: Option<Tasting>,
 }
 
 impl Linked {
@@ -98,6 +119,21 @@ impl Bundles {
 
     pub(crate) fn short_ids_only(&self) -> bool {
         self.short_ids_only
+    }
+
+    /// Where bundles were seen last.
+    pub(crate) fn lulls(&self) -> MutexGuard<'_, Lulls> {
+        self.lulls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many descriptors are known, and how many idle plans of each there are.
+    pub(crate) fn pooled(&self) -> (usize, BTreeMap<String, usize>) {
+        let plans = self.plans();
+        let mut idle = BTreeMap::new();
+        for plan in plans.idle.iter() {
+            *idle.entry(plan.facts.spec.id.clone()).or_default() += 1;
+        }
+        (plans.specs.len(), idle)
     }
 
     fn plans(&self) -> MutexGuard<'_, Plans> {
@@ -146,42 +182,20 @@ impl Bundles {
         let _ = self.answers.push(response::failed(instruction, refused));
     }
 
-    /// Takes a request to call what a bundle wanted done after its commit. Yields the answer where nothing is to be called:
-    /// late and repeated requests succeed. Must not wait for anything.
-    pub(crate) fn finalize(&self, instruction: &str, bundle: String) -> Option<Rope> {
-        let commits = self.finalizers.take(&bundle);
-        if commits.is_empty() {
-            return Some(response::finalized(instruction));
-        }
-        self.finalizers.begin();
-        let request = FinalizeRequest {
-            instruction: instruction.into(),
-            bundle,
-            commits,
-        };
-        let Err(NoThread { job, error }) = self.jobs.submit(Job::Finalize(request)) else {
-            return None;
-        };
-        self.finalizers.end();
-        // The runner may ask again.
-        if let Job::Finalize(request) = *job {
-            let bundle = request.bundle.into();
-            let _ = self.finalizers.keep(&bundle, request.commits);
-            self.finalizers.answered(&bundle);
-        }
-        let error = format!("the worker cannot start a thread: {error}");
-        Some(response::failed(instruction, error))
-    }
-
     /// Ends all threads once they have nothing to do, and drops all idle plans on a thread of their own. Yields when
     /// that is done.
     pub(crate) fn close(&self) -> oneshot::Receiver<()> {
         self.jobs.close();
         let idle = self.plans().idle.take_all();
-        self.tear_down(idle, self.finalizers.take_all())
+        let (done, waiting) = oneshot::channel();
+        self.tear_down(idle, self.finalizers.take_all(), move || {
+            let _ = done.send(());
+        });
+        waiting
     }
 
-    /// Drops the plans that were idle for long, the callbacks that have expired, and input that no bundle wants.
+    /// Drops input that no bundle wants; and, on a thread of their own, as user code may take its time, the plans that were
+    /// idle for long and the callbacks that have expired. Waits for nothing.
     pub(crate) fn evict(&self) {
         let now = Instant::now();
         let orphans = self.instructions.drop_orphans(now);
@@ -190,17 +204,26 @@ impl Bundles {
                 "input of {orphans} bundles is dropped, which the runner never asked for"
             );
         }
+        // While functions do not end, those of other plans wait, rather than one thread more in each round.
+        if self.tearing.load(Ordering::SeqCst) {
+            return;
+        }
         let old = self.plans().idle.take_old(now);
         let expired = self.finalizers.take_expired();
         if !old.is_empty() || !expired.is_empty() {
-            // Nobody waits for it.
-            drop(self.tear_down(old, expired));
+            self.tearing.store(true, Ordering::SeqCst);
+            let tearing = self.tearing.clone();
+            self.tear_down(old, expired, move || tearing.store(false, Ordering::SeqCst));
         }
     }
 
-    /// Drops what holds user code, on a thread of its own: nobody knows how long that takes.
-    fn tear_down(&self, plans: Vec<Linked>, commits: Vec<Commit>) -> oneshot::Receiver<()> {
-        let (done, waiting) = oneshot::channel();
+    /// Drops what holds user code, on a thread of its own.
+    fn tear_down(
+        &self,
+        plans: Vec<Linked>,
+        commits: Vec<Commit>,
+        done: impl FnOnce() + Send + 'static,
+    ) {
         let log = self.log.clone();
         let thread = std::thread::Builder::new().name("teardown".into());
         let thread = thread.spawn(move || {
@@ -210,13 +233,11 @@ impl Bundles {
             }));
             plans.into_iter().for_each(drop_quietly);
             commits.into_iter().for_each(drop_quietly);
-            context::enter(None);
-            let _ = done.send(());
+            done();
         });
         if let Err(error) = thread {
             tracing::warn!("functions are not torn down, as no thread can be started: {error}");
         }
-        waiting
     }
 
     /// The life of a bundle thread.
@@ -247,13 +268,13 @@ impl Bundles {
             Ok(answer) => answer,
             Err(error) => {
                 let mut error = error.at("instruction", &*instruction);
-                if let Some(place) = context::take_panic_place()
-                    && error.kind() == ErrorKind::Panic
-                {
+                let panic = context::take_panic().filter(|_| error.kind() == ErrorKind::Panic);
+                if let Some(place) = panic.as_ref().and_then(|panic| panic.at.clone()) {
                     error = error.at("at", place);
                 }
                 let text = error.to_string();
-                context::log_error(format!("bundle failed: {text}"));
+                self.failures.add(Instant::now(), &instruction, &text);
+                context::log_failure(&error, panic);
                 self.instructions.end(&instruction, true);
                 response::failed(&instruction, text)
             }
@@ -264,24 +285,6 @@ impl Bundles {
         self.finalizers.answered(&instruction);
     }
 
-    /// Calls what a bundle wanted done after its commit, and answers.
-    fn call_back(&self, request: FinalizeRequest) {
-        context::enter_bundle(Some(BundleContext {
-            instruction: request.bundle.as_str().into(),
-            plan: None,
-        }));
-        let answer = match self.finalizers.call(request.commits) {
-            Ok(()) => response::finalized(&request.instruction),
-            Err(error) => {
-                context::log_error(error.clone());
-                response::failed(&request.instruction, error)
-            }
-        };
-        context::enter_bundle(None);
-        let _ = self.answers.push(answer);
-        self.finalizers.end();
-    }
-
     fn process(&self, bundle: BundleRequest) -> Result<Rope> {
         let BundleRequest {
             instruction,
@@ -289,7 +292,7 @@ impl Bundles {
             inbox,
         } = bundle;
         let descriptor = &request.process_bundle_descriptor_id;
-        let mut linked = self.plan(descriptor, &request.data_stream_id)?;
+        let mut linked = self.plan(&instruction, descriptor, &request.data_stream_id)?;
         let (metrics, activity) = (
             linked.plan.metrics().clone(),
             linked.plan.activity().clone(),
@@ -303,11 +306,15 @@ impl Bundles {
         let terms = BundleTerms::take(&mut request);
         linked.ports.begin(&instruction, terms);
         linked.plan.reset();
+        let began = Instant::now();
         let running = Running {
             facts: linked.facts.clone(),
             metrics,
             activity,
             inbox: inbox.clone(),
+            thread: Thread::current(),
+            began,
+            held: linked.plan.held().clone(),
         };
         self.instructions.run(&instruction, running);
         // Bundles that run are told when a stream breaks. This one may have missed it while it was set up.
@@ -323,28 +330,26 @@ impl Bundles {
         let elements = match outcome.and_then(|()| linked.ports.finish(may_embed)) {
             Ok(elements) => elements,
             Err(error) => {
+                if let Some(tasting) = &linked.tasting {
+                    keep_sample(tasting, &instruction, &error);
+                }
                 drop_quietly(linked);
                 return Err(error);
             }
         };
-        let commits = linked.commits.take();
         let success = Success {
-            requires_finalization: !commits.is_empty(),
+            requires_finalization: self.keep_commits(&instruction, linked.commits.take()),
             elements,
         };
-        let surplus = self.finalizers.keep(&instruction, commits);
-        if !surplus.is_empty() {
-            tracing::warn!(
-                "{} callbacks are dropped before the runner has committed their bundles; there are too many",
-                surplus.len()
-            );
-            surplus.into_iter().for_each(drop_quietly);
-        }
+        let metrics = linked.plan.metrics();
+        let active = began.elapsed().saturating_sub(inbox.waited());
+        linked.account.settle(&metrics.times, active);
+        let short_ids_only = self.short_ids_only;
         let answer = response::processed(
             &instruction,
             &linked.facts,
-            linked.plan.metrics(),
-            self.short_ids_only,
+            metrics,
+            short_ids_only,
             success,
         );
         self.instructions.end(&instruction, false);
@@ -365,7 +370,7 @@ impl Bundles {
     }
 
     /// An idle plan of a descriptor, or a new one.
-    fn plan(&self, descriptor: &str, stream: &str) -> Result<Linked> {
+    fn plan(&self, instruction: &Arc<str>, descriptor: &str, stream: &str) -> Result<Linked> {
         while let Some(linked) = self.idle_plan(descriptor, stream) {
             if !linked.ports.are_named(stream) {
                 let outputs = linked.ports.outputs();
@@ -383,6 +388,12 @@ impl Bundles {
             }
             drop_quietly(linked);
         }
+        let mut creating = Creating {
+            descriptor: descriptor.into(),
+            thread: Thread::current(),
+            plan: None,
+        };
+        self.instructions.create(instruction, creating.clone());
         let spec = self.spec(descriptor)?;
         let outputs = outputs(&spec);
         let streams = self.streams(&spec, &outputs, stream)?;
@@ -399,18 +410,33 @@ impl Bundles {
             state: ports.clone(),
             clock: Arc::new(SystemClock),
             commits: commits.clone(),
+            options: self.options.submitted.clone(),
         };
         let services = LinkServices {
             functions,
             outbox: ports.clone(),
+            samples: self.samples.clone().map(Tasting::new),
+            flush_bytes: self.options.flush_bytes,
+            sends_early: self.options.flush_every.is_some(),
         };
-        let plan = link(spec.clone(), &self.registry, &services)?;
+        let activity = Activity::default();
+        let setting_up = Some((spec.clone(), activity.clone()));
+        creating.plan.clone_from(&setting_up);
+        self.instructions.create(instruction, creating);
+        context::enter_bundle(Some(BundleContext {
+            instruction: instruction.clone(),
+            plan: setting_up,
+        }));
+        let plan = link_watched(spec.clone(), &self.registry, &services, activity)?;
+        let account = Account::new(spec.nodes.len(), function_nodes(&spec));
         let facts = Arc::new(PlanFacts::new(spec, plan.metrics(), &self.short_ids));
         Ok(Linked {
             plan,
             ports,
             facts,
             commits,
+            account,
+            tasting: services.samples,
         })
     }
 
@@ -444,8 +470,33 @@ impl Bundles {
     }
 }
 
+/// The nodes that run functions.
+fn function_nodes(spec: &PlanSpec) -> Vec<usize> {
+    let nodes = spec.nodes.iter().enumerate();
+    let functions = nodes
+        .filter(|(_, node)| matches!(node.kind, NodeKind::ParDo { .. } | NodeKind::Combine { .. }));
+    functions.map(|(index, _)| index).collect()
+}
+
+/// Keeps the element that a bundle failed at, unless the failure is the runner's.
+#[cold]
+fn keep_sample(tasting: &Tasting, instruction: &str, error: &Error) {
+    let is_the_runners = matches!(
+        error.kind(),
+        ErrorKind::Transport | ErrorKind::Cancelled | ErrorKind::State
+    );
+    if !is_the_runners {
+        let failure = Failure {
+            instruction: instruction.into(),
+            transform: error.place("transform").unwrap_or_default().into(),
+            error: error.to_string(),
+        };
+        tasting.failed(SystemClock.now_millis(), failure);
+    }
+}
+
 /// Drops what holds user code, whose panics harm nobody here.
-fn drop_quietly<T>(value: T) {
+pub(super) fn drop_quietly<T>(value: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 

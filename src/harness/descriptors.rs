@@ -46,6 +46,11 @@ impl SpecCache {
         }
     }
 
+    /// How many descriptors are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     /// The slot of a descriptor, which may have to be filled.
     pub(crate) fn slot(&mut self, id: &str) -> Slot {
         self.uses += 1;

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use beam_proto::fnexec::Elements;
 use bytes::Bytes;
@@ -68,6 +69,17 @@ impl InboxBudget {
         self.starving.clone()
     }
 
+    /// What one bundle may hold in memory, in bytes.
+    pub(crate) fn share(&self) -> usize {
+        self.share
+    }
+
+    /// How many bundles wait for input: with a thread, and without.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
+        (count(&self.starving), count(&self.expectant))
+    }
+
     /// Whether some bundle needs what may be further back in a stream.
     fn is_urgent(&self) -> bool {
         self.starving.load(Ordering::SeqCst) > 0 || self.expectant.load(Ordering::SeqCst) > 0
@@ -107,6 +119,8 @@ struct State {
     spill: Spill,
     spilled: usize,
     waiting: bool,
+    /// How long the bundle's thread has waited for input.
+    waited: Duration,
     end: Option<Error>,
 }
 
@@ -209,6 +223,7 @@ impl Inbox {
         let mut state = self.state();
         if state.queue.is_empty() && state.end.is_none() {
             state.waiting = true;
+            let since = Instant::now();
             self.budget.starving.fetch_add(1, Ordering::SeqCst);
             self.budget.changed.notify_waiters();
             while state.queue.is_empty() && state.end.is_none() {
@@ -218,6 +233,7 @@ impl Inbox {
                     .unwrap_or_else(PoisonError::into_inner);
             }
             state.waiting = false;
+            state.waited += since.elapsed();
             self.budget.starving.fetch_sub(1, Ordering::SeqCst);
         }
         let Some(queued) = state.queue.pop_front() else {
@@ -267,6 +283,16 @@ impl Inbox {
     /// Whether the bundle's thread waits for input.
     pub(crate) fn is_waiting(&self) -> bool {
         self.state().waiting
+    }
+
+    /// How long the bundle's thread has waited for input.
+    pub(crate) fn waited(&self) -> Duration {
+        self.state().waited
+    }
+
+    /// Bytes in memory, unless the inbox is in use: whoever asks may not wait for a disk.
+    pub(crate) fn queued(&self) -> Option<usize> {
+        self.state.try_lock().ok().map(|state| state.bytes)
     }
 
     /// Bytes in memory and stretches on disk.

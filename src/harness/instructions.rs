@@ -12,9 +12,12 @@ use beam_proto::fnexec::ProcessBundleRequest;
 
 use super::inbox::{Expectant, Inbox, InboxBudget, stretches};
 use super::jobs::BundleRequest;
+use super::page::Census;
+use super::process::Thread;
 use super::response::PlanFacts;
+use super::work::{Creating, Stage, Work};
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Activity, PlanMetrics};
+use crate::exec::{Activity, HeldOutput, PlanMetrics};
 
 /// How many ended bundles are remembered. Whatever comes for an older one is treated as for an unknown one.
 const REMEMBERED: usize = 1000;
@@ -52,6 +55,9 @@ pub(crate) struct Running {
     pub(crate) metrics: Arc<PlanMetrics>,
     pub(crate) activity: Activity,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) thread: Thread,
+    pub(crate) began: Instant,
+    pub(crate) held: Arc<HeldOutput>,
 }
 
 /// What is known of a bundle.
@@ -95,6 +101,7 @@ struct Live {
     early: Option<StreamId>,
     inbox: Arc<Inbox>,
     deferred: Option<Deferred>,
+    creating: Option<Creating>,
     running: Option<Running>,
 }
 
@@ -116,6 +123,7 @@ impl Live {
             early: None,
             inbox: Inbox::new(budget),
             deferred: None,
+            creating: None,
             running: None,
         }
     }
@@ -239,6 +247,13 @@ impl Instructions {
         Some((inbox, None))
     }
 
+    /// Records that a bundle's plan is being made.
+    pub(crate) fn create(&self, id: &str, creating: Creating) {
+        if let Some(live) = self.table().live.get_mut(id) {
+            live.creating = Some(creating);
+        }
+    }
+
     /// Records that a bundle can be asked about. If a stream that it reads from broke since it was announced, input may
     /// have gone down with it: then no more can come.
     pub(crate) fn run(&self, id: &str, running: Running) {
@@ -253,6 +268,7 @@ impl Instructions {
         for (_, (_, why)) in breaks {
             live.inbox.cut_off(Error::transport(why.as_str()));
         }
+        live.creating = None;
         live.running = Some(running);
     }
 
@@ -289,6 +305,34 @@ impl Instructions {
             Some(_) => Known::Nothing,
             None if table.ended.get(id) == Some(&true) => Known::Failed,
             None => Known::Nothing,
+        }
+    }
+
+    /// All bundles that have a thread.
+    pub(crate) fn works(&self) -> Vec<Work> {
+        let table = self.table();
+        let works = table.live.iter().filter_map(|(id, live)| {
+            let stage = match (&live.running, &live.creating) {
+                (Some(running), _) => Stage::Running(running.clone()),
+                (None, Some(creating)) => Stage::Creating(creating.clone()),
+                (None, None) => return None,
+            };
+            Some(Work {
+                instruction: id.clone(),
+                stage,
+            })
+        });
+        works.collect()
+    }
+
+    /// How many bundles there are, by what they wait for.
+    pub(crate) fn census(&self) -> Census {
+        let table = self.table();
+        let count = |wanted: fn(&Live) -> bool| table.live.values().filter(|l| wanted(l)).count();
+        Census {
+            announced: count(|live| live.announced),
+            deferred: count(|live| live.deferred.is_some()),
+            early: count(|live| !live.announced),
         }
     }
 

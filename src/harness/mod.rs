@@ -3,23 +3,40 @@
 //! Invariant: user code never runs on a rim thread, and nothing here waits for user code.
 
 mod bundles;
+mod callbacks;
 mod context;
 mod descriptors;
+mod failures;
 mod finalize;
+mod flusher;
 mod idle;
 mod inbox;
 mod instructions;
 mod jobs;
-mod memory;
+mod log;
+mod lulls;
 mod metrics;
+pub(crate) mod options;
 mod outbox;
+mod page;
 pub mod pool;
+mod process;
+mod process_metrics;
 mod response;
 mod rim;
 mod sampler;
+mod samples;
 mod spill;
+mod status;
+mod stuck;
+mod times;
+mod watch;
 mod wire;
+mod work;
 pub mod worker;
 
-pub use context::install_logging;
+pub use log::install_logging;
+pub use samples::Sampling;
+pub use stuck::STUCK;
+pub use watch::Watch;
 pub use worker::{Budgets, Options};

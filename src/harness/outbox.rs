@@ -205,6 +205,23 @@ impl Outbox for BundlePorts {
         self.bundle().closed.push((index, data));
         Ok(())
     }
+
+    fn offer(&self, index: usize, data: &mut Vec<u8>) {
+        let output = &self.outputs[index];
+        let (id, family) = (&output.transform, output.family.as_deref());
+        let (instruction, streams) = {
+            let bundle = self.bundle();
+            (bundle.instruction.clone(), bundle.streams.clone())
+        };
+        let client = &streams.outputs[index];
+        if client.has_room() {
+            self.bundle().has_sent = true;
+            let mut message = ElementsMessage::default();
+            message.put(&instruction, id, family, std::mem::take(data).into(), false);
+            // If the stream is gone, the bundle learns it when it sends the rest.
+            let _ = client.send_now(message.into_rope());
+        }
+    }
 }
 
 impl StatePort for BundlePorts {

@@ -71,6 +71,7 @@ impl Pool {
             control_endpoint: url(request.control_endpoint),
             logging_endpoint: url(request.logging_endpoint),
             budgets: self.budgets.clone(),
+            ..Options::default()
         };
         let runner = options
             .control_endpoint

@@ -7,12 +7,14 @@ use beam_proto::fnexec::{
     FinalizeBundleResponse, InstructionResponse, ProcessBundleProgressResponse,
     ProcessBundleSplitRequest, ProcessBundleSplitResponse, instruction_response,
 };
+use beam_proto::urns::monitoring_infos::{WORK_COMPLETED, WORK_REMAINING};
 use bytes::Bytes;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 use super::instructions::Running;
 use super::metrics::{
-    DISTRIBUTION, MetricKind, MetricName, SUM, ShortIds, put_spread, put_sum, put_user, user_kind,
+    DISTRIBUTION, MetricKind, MetricName, SUM, ShortIds, put_doubles, put_spread, put_sum,
+    put_user, user_kind,
 };
 use super::wire::Rope;
 use crate::exec::{DesiredSplit, Phase, PlanMetrics};
@@ -28,6 +30,8 @@ pub(crate) struct PlanFacts {
     times: Vec<[MetricName; 4]>,
     /// By source: read index, and the node.
     sources: Vec<(MetricName, usize)>,
+    /// By source: work completed and remaining.
+    work: Vec<[MetricName; 2]>,
 }
 
 const PHASES: [Phase; 3] = [Phase::Start, Phase::Process, Phase::Finish];
@@ -79,7 +83,14 @@ impl PlanFacts {
                 index,
             )
         });
+        // Splittable functions have work as well; theirs belongs here when they come.
+        let work = spec.sources().map(|(_, node, _)| {
+            let labels = [("PTRANSFORM", node.id.as_str())];
+            [WORK_COMPLETED, WORK_REMAINING]
+                .map(|info| ids.name(MetricKind::new(info.urn, info.type_urn, &labels)))
+        });
         PlanFacts {
+            work: work.collect(),
             user: user.collect(),
             collections: collections.collect(),
             times: times.collect(),
@@ -130,6 +141,16 @@ impl PlanFacts {
             if read >= 0 {
                 emit(name, &mut |payload| {
                     put_sum(read, payload);
+                    true
+                });
+            }
+        }
+        let work = self.work.iter().zip(&metrics.sources);
+        for ([completed, remaining], source) in work.filter(|_| !done) {
+            let Some(work) = source.work() else { continue };
+            for (name, amount) in [(completed, work.completed), (remaining, work.remaining)] {
+                emit(name, &mut |payload| {
+                    put_doubles(&[amount], payload);
                     true
                 });
             }

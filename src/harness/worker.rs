@@ -1,25 +1,37 @@
 //! One worker: connects to a runner, serves it, and ends in good order.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use beam_proto::fnexec::ProvisionInfo;
 use tokio::sync::{oneshot, watch};
 
 use super::bundles::{Bundles, Plans, SystemClock};
 use super::context::{self, LogContext};
+use super::failures::Failures;
 use super::finalize::Finalizers;
+use super::flusher;
 use super::inbox::InboxBudget;
 use super::instructions::Instructions;
 use super::jobs::Jobs;
-use super::memory;
+use super::log::process_level;
+use super::log::queue::LogQueue;
+use super::lulls::Lulls;
 use super::metrics::ShortIds;
+use super::options::{LogLevels, WorkerOptions};
 use super::rim::Rim;
 use super::sampler::Sampler;
+use super::samples::Sampling;
+use super::status;
+use super::stuck::Reporter;
+use super::watch::Watch;
 use super::wire::control::Control;
 use super::wire::data::DataClients;
-use super::wire::logging::{self, LogQueue};
+use super::wire::logging;
 use super::wire::state::StateClients;
+use super::wire::status::StatusStream;
 use super::wire::{Peer, provision};
 use crate::error::{Context, Error, Result};
 use crate::exec::Registry;
@@ -50,8 +62,14 @@ pub struct Options {
     pub control_endpoint: Option<String>,
     /// `host:port` of the logging service, unless the provision service names it.
     pub logging_endpoint: Option<String>,
+    /// `host:port` of the status service, unless the provision service names it. Many runners have none.
+    pub status_endpoint: Option<String>,
     /// What may wait in memory.
     pub budgets: Budgets,
+    /// How closely bundles are watched.
+    pub watch: Watch,
+    /// Which elements are kept for people who look into a running pipeline.
+    pub sampling: Sampling,
 }
 
 /// What may wait in memory, in bytes.
@@ -66,7 +84,7 @@ pub struct Budgets {
 impl Budgets {
     /// Budgets that fit the memory which this process may use.
     pub fn of_this_machine() -> Self {
-        memory::limit().map_or_else(Budgets::default, Budgets::within)
+        super::process::memory().map_or_else(Budgets::default, Budgets::within)
     }
 
     /// Budgets for a process that may use so many bytes of memory: a small part of it for each bundle and each service,
@@ -290,7 +308,10 @@ struct Worker {
     logging: Option<tokio::task::JoinHandle<()>>,
     moving: tokio::task::JoinHandle<()>,
     siblings: Vec<Sibling>,
+    /// Sends on what slow bundles hold back.
+    flowing: Option<tokio::task::JoinHandle<()>>,
     _sampler: Sampler,
+    _status: Option<StatusStream>,
 }
 
 impl Worker {
@@ -301,14 +322,18 @@ impl Worker {
         rim: Rim,
     ) -> Result<Self> {
         registry.check()?;
+        let started = Instant::now();
         let peer = Peer::new(&options.id)?;
-        let log = Arc::new(LogQueue::default());
-        let info = match (told, &options.provision_endpoint) {
+        let mut info = match (told, &options.provision_endpoint) {
             (Some(told), _) => told,
             (None, Some(endpoint)) => provision::fetch(&peer, endpoint, PROVISION_TIMEOUT).await?,
             (None, None) => Default::default(),
         };
         let siblings = Sibling::all_of(&options, &info);
+        let (worker_options, doubts) = WorkerOptions::of(info.pipeline_options.take());
+        let levels = worker_options.log_levels.clone();
+        let levels = levels.unwrap_or_else(|| LogLevels::all(process_level()));
+        let log = Arc::new(LogQueue::new(levels));
         let named = |descriptor: Option<beam_proto::pipeline::ApiServiceDescriptor>,
                      option: Option<String>| {
             descriptor
@@ -317,8 +342,15 @@ impl Worker {
                 .or(option)
                 .filter(|url| !url.is_empty())
         };
-        let logging = named(info.logging_endpoint, options.logging_endpoint)
-            .map(|endpoint| tokio::spawn(logging::run(peer.clone(), endpoint, log.clone())));
+        // Held by the stream for as long as it lives.
+        let (alive, logged) = sync_channel::<()>(0);
+        let logging = named(info.logging_endpoint, options.logging_endpoint).map(|endpoint| {
+            let stream = logging::run(peer.clone(), endpoint, log.clone());
+            tokio::spawn(async move {
+                let _alive = alive;
+                stream.await;
+            })
+        });
         if logging.is_some() {
             context::enter(Some(LogContext {
                 queue: log.clone(),
@@ -333,15 +365,20 @@ impl Worker {
         let control = Control::connect(peer.clone(), &control)
             .await
             .at("worker", &options.id)?;
+        for doubt in doubts {
+            tracing::warn!("{doubt}");
+        }
         let functions = registry.names().count();
         tracing::info!(
             "ferrobeam {} knows {functions} functions",
             env!("CARGO_PKG_VERSION")
         );
         let runner_can = |what: &str| info.runner_capabilities.iter().any(|c| c == what);
-        let budget = InboxBudget::new(options.budgets.inbound);
+        let inbound = worker_options.inbound_budget;
+        let outbound = worker_options.outbound_budget;
+        let budget = InboxBudget::new(inbound.unwrap_or(options.budgets.inbound));
         let jobs = Jobs::new(budget.starving());
-        let instructions = Arc::new(Instructions::new(budget));
+        let instructions = Arc::new(Instructions::new(budget.clone()));
         let bundles = Arc::new(Bundles {
             registry,
             rim,
@@ -349,10 +386,10 @@ impl Worker {
                 peer.clone(),
                 instructions.clone(),
                 jobs.clone(),
-                options.budgets.outbound,
+                outbound.unwrap_or(options.budgets.outbound),
             ),
             instructions,
-            state: StateClients::new(peer),
+            state: StateClients::new(peer.clone()),
             descriptors: control.descriptors(),
             answers: control.answers(),
             short_ids: ShortIds::new(&options.id),
@@ -361,7 +398,13 @@ impl Worker {
             finalizers: Finalizers::new(Arc::new(SystemClock)),
             log: log.clone(),
             jobs: jobs.clone(),
+            options: worker_options,
             plans: Mutex::new(Plans::default()),
+            budget,
+            lulls: Mutex::new(Lulls::new(options.watch)),
+            failures: Failures::default(),
+            samples: options.sampling.samples(),
+            tearing: Arc::new(AtomicBool::new(false)),
         });
         let worker = Arc::downgrade(&bundles);
         jobs.set_work(move |jobs| {
@@ -370,8 +413,30 @@ impl Worker {
             }
         });
         let moving = tokio::spawn(jobs.keep_moving());
-        let sampler = Sampler::start(bundles.clone())
+        let reporter = Reporter {
+            log: log.clone(),
+            logged: logging.is_some().then_some(logged),
+            timeout: options.watch.timeout,
+        };
+        let flowing = bundles
+            .options
+            .flush_every
+            .map(|every| tokio::spawn(flusher::keep_flowing(bundles.instructions.clone(), every)));
+        let sampler = Sampler::start(bundles.clone(), options.watch.sane_period(), reporter)
             .map_err(|e| Error::config("the sampling thread cannot be started").because(e))?;
+        let status = named(info.status_endpoint, options.status_endpoint).map(|endpoint| {
+            let (about, id) = (bundles.clone(), options.id);
+            let log = LogContext {
+                queue: log.clone(),
+                bundle: None,
+            };
+            StatusStream::start(peer, endpoint, log, move || {
+                status::page(&id, started, &about)
+            })
+        });
+        let status = status
+            .transpose()
+            .map_err(|e| Error::config("the status thread cannot be started").because(e))?;
         Ok(Worker {
             control,
             bundles,
@@ -379,7 +444,9 @@ impl Worker {
             logging,
             moving,
             siblings,
+            flowing,
             _sampler: sampler,
+            _status: status,
         })
     }
 
@@ -399,6 +466,9 @@ impl Worker {
                 .close("the control stream broke"),
         }
         self.moving.abort();
+        if let Some(flowing) = self.flowing {
+            flowing.abort();
+        }
         let torn_down = self.bundles.close();
         self.bundles.answers.finish();
         self.bundles.data.finish();

@@ -1,6 +1,7 @@
 //! Runs bundles of a function by hand.
 
 use std::any::type_name;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::tester_timers::{Family, Pending, key_of};
 use crate::dofn::timer::{TimerHandlers, TimerRules, TimerWiring};
 use crate::dofn::{
     BundleCx, Clock, Commit, Commits, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet,
-    Named, Ports, Scope, Services, SideReader, Spread, StateKind, TimeDomain, View, Wiring,
+    Named, Ports, Scope, Services, SideReader, StateKind, TimeDomain, View, Wiring,
 };
 use crate::element::{
     Coder, Element, Header, Nesting, Pane, Timestamp, WindowBytes, WindowCoding, encoded,
@@ -44,6 +45,7 @@ pub struct DoFnTester<F: DoFn> {
     metrics: MetricSet,
     commits: Commits,
     pub(super) pending: Pending,
+    options: BTreeMap<String, serde_json::Value>,
 }
 
 /// The ports of one bundle.
@@ -69,6 +71,7 @@ impl<F: DoFn> DoFnTester<F> {
             metrics: MetricSet::default(),
             commits: Commits::default(),
             pending: Pending::default(),
+            options: BTreeMap::new(),
         }
     }
 
@@ -109,6 +112,13 @@ impl<F: DoFn> DoFnTester<F> {
     #[must_use]
     pub fn at(mut self, timestamp: Timestamp) -> Self {
         self.timestamp = timestamp;
+        self
+    }
+
+    /// Gives a pipeline option. Job services pass numbers on as text.
+    #[must_use]
+    pub fn option(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.options.insert(name.into(), value.into());
         self
     }
 
@@ -174,31 +184,7 @@ impl<F: DoFn> DoFnTester<F> {
         outcomes.into_iter().collect()
     }
 
-    /// The sum of a counter in the last bundle; `None` if there is no such counter.
-    pub fn counter(&self, name: &str) -> Option<i64> {
-        match self.metric(name)? {
-            MetricCell::Counter(cell) => Some(cell.get()),
-            _ => None,
-        }
-    }
-
-    /// A distribution in the last bundle; `None` if it is empty or there is no such distribution.
-    pub fn distribution(&self, name: &str) -> Option<Spread> {
-        match self.metric(name)? {
-            MetricCell::Distribution(cell) => cell.get(),
-            _ => None,
-        }
-    }
-
-    /// What a gauge was last set to in the last bundle; `None` if it was not or there is no such gauge.
-    pub fn gauge(&self, name: &str) -> Option<i64> {
-        match self.metric(name)? {
-            MetricCell::Gauge(cell) => cell.get().map(|(_, value)| value),
-            _ => None,
-        }
-    }
-
-    fn metric(&self, name: &str) -> Option<&MetricCell> {
+    pub(super) fn metric(&self, name: &str) -> Option<&MetricCell> {
         let mut metrics = self.metrics.iter();
         metrics
             .find(|(id, _)| id.name == name)
@@ -215,6 +201,7 @@ impl<F: DoFn> DoFnTester<F> {
             state: Arc::new(self.bench.sides().clone()),
             clock: self.pending.clock.clone(),
             commits: self.commits.clone(),
+            options: self.options.clone().into_iter().collect(),
         };
         self.metrics = MetricSet::default();
         let mut wiring = Wiring::new("test", "test", &mut self.metrics, &services);

@@ -56,6 +56,7 @@ mod descriptor_parts;
 mod dofn_tester;
 mod elements;
 mod fake_runner;
+mod tester_metrics;
 mod tester_timers;
 
 pub use assert::{assert_in_any_order, assert_round_trip};

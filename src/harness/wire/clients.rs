@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::Result;
+use crate::harness::page::StreamState;
 
 /// A connection that may break.
 pub(super) trait Client {
     /// Whether it takes no more messages.
     fn is_ended(&self) -> bool;
+    /// How it is.
+    fn state(&self) -> StreamState;
 }
 
 /// The connections to all services of one kind that descriptors have named.
@@ -55,6 +58,25 @@ impl<C: Client> Clients<C> {
         let client = open()?;
         *slot = Some(client.clone());
         Ok(client)
+    }
+
+    /// How all connections are, by endpoint and name of the stream. Does not wait for those that are being opened.
+    pub(super) fn states(&self) -> Vec<(String, StreamState)> {
+        let slots = self.slots();
+        let states = slots.iter().map(|((endpoint, stream), slot)| {
+            let state = match slot.try_lock() {
+                Ok(slot) => slot.as_ref().map(|client| client.state()),
+                Err(_) => None,
+            };
+            let name = match stream.as_str() {
+                "" => endpoint.clone(),
+                stream => format!("{endpoint} {stream:?}"),
+            };
+            (name, state.unwrap_or(StreamState::Opening))
+        });
+        let mut states: Vec<_> = states.collect();
+        states.sort_by(|(a, _), (b, _)| a.cmp(b));
+        states
     }
 
     /// All connections that stand. Does not wait for those that are being opened.

@@ -14,6 +14,7 @@ use crate::error::{Context, Error, Result};
 use crate::harness::inbox::stretches;
 use crate::harness::instructions::{Instructions, StreamId};
 use crate::harness::jobs::{BundleRequest, Job, Jobs, NoThread};
+use crate::harness::page::StreamState;
 use crate::harness::rim::Rim;
 
 /// Says which data stream a call opens, where it has a name.
@@ -114,6 +115,11 @@ impl DataClients {
         Ok(Arc::new(DataClient { queue }))
     }
 
+    /// How the streams are, by endpoint.
+    pub(crate) fn streams(&self) -> Vec<(String, StreamState)> {
+        self.clients.states()
+    }
+
     /// Ends all streams after what they still hold.
     pub(crate) fn finish(&self) {
         for client in self.clients.open() {
@@ -160,12 +166,29 @@ impl Client for DataClient {
     fn is_ended(&self) -> bool {
         self.queue.is_ended()
     }
+
+    fn state(&self) -> StreamState {
+        self.queue.state_of_stream()
+    }
 }
 
 impl DataClient {
     /// The error of whoever waits for input from here; `None` as long as the stream stands.
     pub(crate) fn lost(&self) -> Option<Error> {
         self.queue.why_ended().map(|why| lost(&why))
+    }
+
+    /// Whether the outbound budget is not used up.
+    pub(crate) fn has_room(&self) -> bool {
+        self.queue.has_room()
+    }
+
+    /// Sends a message whatever the outbound budget holds.
+    ///
+    /// # Errors
+    /// The stream broke.
+    pub(crate) fn send_now(&self, rope: Rope) -> Result<()> {
+        self.queue.push(rope).at("service", "data")
     }
 
     /// Sends a message; blocks while the outbound budget is used up.

@@ -20,6 +20,7 @@ use super::{Peer, Rope, SendQueue, connect};
 use crate::dofn::{SideKey, StateKey};
 use crate::element::Page;
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::harness::page::StreamState;
 use crate::harness::rim::Rim;
 
 const STATE: &str = "/org.apache.beam.model.fn_execution.v1.BeamFnState/State";
@@ -157,6 +158,20 @@ impl StateClients {
         }))
     }
 
+    /// How the streams are, by endpoint.
+    pub(crate) fn streams(&self) -> Vec<(String, StreamState)> {
+        self.clients.states()
+    }
+
+    /// How many requests wait for answers.
+    pub(crate) fn waiting(&self) -> usize {
+        let waiting = |client: Arc<StateClient>| {
+            let waiting = client.waiting.0.lock();
+            waiting.unwrap_or_else(PoisonError::into_inner).len()
+        };
+        self.clients.open().into_iter().map(waiting).sum()
+    }
+
     /// Ends all streams.
     pub(crate) fn finish(&self) {
         for client in self.clients.open() {
@@ -168,6 +183,10 @@ impl StateClients {
 impl Client for StateClient {
     fn is_ended(&self) -> bool {
         self.queue.is_ended()
+    }
+
+    fn state(&self) -> StreamState {
+        self.queue.state_of_stream()
     }
 }
 

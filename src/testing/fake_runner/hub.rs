@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use beam_proto::fnexec::{Elements, InstructionRequest, StateResponse};
+use beam_proto::fnexec::{Elements, InstructionRequest, StateResponse, WorkerStatusRequest};
 use tokio::sync::{mpsc, watch};
 use tonic::Status;
 
@@ -23,12 +23,15 @@ pub(super) struct Hub {
     pub(super) control: Line<InstructionRequest>,
     pub(super) data: DataLines,
     pub(super) state: Line<StateResponse>,
+    pub(super) status: Line<WorkerStatusRequest>,
     /// Whether output is read.
     pub(super) reading: watch::Sender<bool>,
     /// Whether answers to state requests are held back.
     pub(super) holding_state: watch::Sender<bool>,
     /// Whether log entries are read.
     pub(super) reading_logs: watch::Sender<bool>,
+    /// How often the logging stream was cut.
+    pub(super) log_cuts: watch::Sender<usize>,
 }
 
 impl Hub {
@@ -48,9 +51,11 @@ impl Hub {
             control: Line::default(),
             data: DataLines::new(data_services),
             state: Line::default(),
+            status: Line::default(),
             reading: watch::Sender::new(true),
             holding_state: watch::Sender::new(false),
             reading_logs: watch::Sender::new(true),
+            log_cuts: watch::Sender::new(0),
         })
     }
 

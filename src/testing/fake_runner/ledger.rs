@@ -9,6 +9,7 @@ use beam_proto::fnexec::instruction_response::Response;
 use beam_proto::fnexec::{
     Elements, InstructionRequest, InstructionResponse, LogEntry, ProcessBundleDescriptor,
     ProcessBundleSplitRequest, ProcessBundleSplitResponse, StateRequest, StateResponse,
+    WorkerStatusResponse,
 };
 use beam_proto::pipeline::MonitoringInfo;
 use bytes::Bytes;
@@ -30,6 +31,8 @@ pub(super) struct Ledger {
     announced: BTreeSet<String>,
     asked: BTreeMap<String, Asked>,
     pub(super) logs: Vec<LogEntry>,
+    /// What the worker said about itself, by request.
+    pub(super) pages: BTreeMap<String, WorkerStatusResponse>,
     pub(super) state: StateStore,
     pub(super) timers: TimerStore,
     /// State requests that wait to be answered, while answers are held back.
@@ -106,6 +109,7 @@ impl Ledger {
             announced: BTreeSet::new(),
             asked: BTreeMap::new(),
             logs: Vec::new(),
+            pages: BTreeMap::new(),
             state: StateStore::new(seed),
             timers: TimerStore::default(),
             held: None,
@@ -141,6 +145,15 @@ impl Ledger {
             && let Some(count) = self.streams.get_mut(service)
         {
             *count -= 1;
+        }
+    }
+
+    /// The worker says how it is.
+    pub(super) fn reports(&mut self, page: WorkerStatusResponse) {
+        let id = page.id.clone();
+        self.transcript.add(format!("← status {id:?}"));
+        if self.pages.insert(id.clone(), page).is_some() {
+            self.violation(format!("the request for status {id:?} is answered twice"));
         }
     }
 

@@ -7,6 +7,7 @@ mod embedding;
 mod hub;
 mod ledger;
 mod listen;
+mod logs;
 mod metrics;
 mod outcome;
 mod random;
@@ -15,6 +16,7 @@ mod services;
 mod settings;
 mod stage;
 mod state;
+mod status;
 mod timers;
 mod transcript;
 
@@ -27,7 +29,7 @@ use beam_proto::fnexec::elements::Data;
 use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::state_key::Type as StateKeyType;
 use beam_proto::fnexec::{
-    Elements, InstructionRequest, InstructionResponse, LogEntry, ProcessBundleDescriptor,
+    Elements, InstructionRequest, InstructionResponse, ProcessBundleDescriptor, ProvisionInfo,
 };
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
@@ -47,6 +49,7 @@ use self::ledger::Ledger;
 use self::servers::Servers;
 use super::{Descriptor, Endpoints};
 use crate::exec::Registry;
+use crate::harness::options::values::to_struct;
 use crate::harness::worker::{self, Options, Remains};
 
 /// A runner for tests, with one worker in this process.
@@ -116,7 +119,10 @@ impl FakeRunner {
             worker_id,
             short_ids,
             provisions,
+            options,
             budgets,
+            watch,
+            sampling,
             time_limit,
             data_services,
             embedded_output,
@@ -124,7 +130,12 @@ impl FakeRunner {
         } = settings;
         let ledger = Ledger::new(seed, short_ids, embedded_output);
         let hub = Hub::new(seed, worker_id, time_limit, data_services, ledger);
-        let servers = Servers::start(&hub, capabilities);
+        let told = ProvisionInfo {
+            pipeline_options: Some(to_struct(options)),
+            runner_capabilities: capabilities,
+            ..ProvisionInfo::default()
+        };
+        let servers = Servers::start(&hub, told);
         let (stop, stopped) = watch::channel(false);
         let mut runner = FakeRunner {
             hub,
@@ -139,6 +150,8 @@ impl FakeRunner {
         if starts_worker {
             let options = Options {
                 budgets,
+                watch,
+                sampling,
                 ..runner.options()
             };
             runner.start_worker(options, Arc::new(registry), stopped);
@@ -187,6 +200,7 @@ impl FakeRunner {
             provision_endpoint: address(&self.servers.provision, self.provisions),
             control_endpoint: address(&self.servers.control, !self.provisions),
             logging_endpoint: address(&self.servers.logging, !self.provisions),
+            status_endpoint: address(&self.servers.status, !self.provisions),
             ..Options::default()
         }
     }
@@ -407,37 +421,6 @@ impl FakeRunner {
     /// Whether output is read from now on.
     pub fn read_output(&self, reads: bool) {
         self.hub.reading.send_replace(reads);
-    }
-
-    /// Whether log entries are read from now on.
-    pub fn read_logs(&self, reads: bool) {
-        self.hub.reading_logs.send_replace(reads);
-    }
-
-    /// The log entries so far.
-    pub fn logs(&self) -> Vec<LogEntry> {
-        self.hub.with(|ledger| ledger.logs.clone())
-    }
-
-    /// Waits for a log entry.
-    ///
-    /// # Panics
-    /// It does not come in time.
-    #[track_caller]
-    pub fn expect_log(&self, wanted: impl Fn(&LogEntry) -> bool) -> LogEntry {
-        self.expect_log_after(0, wanted)
-    }
-
-    /// Waits for a log entry that comes after so many others.
-    ///
-    /// # Panics
-    /// It does not come in time.
-    #[track_caller]
-    pub fn expect_log_after(&self, others: usize, wanted: impl Fn(&LogEntry) -> bool) -> LogEntry {
-        self.hub.wait("a log entry", |ledger| {
-            let mut entries = ledger.logs.iter().skip(others);
-            entries.find(|entry| wanted(entry)).cloned()
-        })
     }
 
     /// Cuts the connections of a data service, as a broken network does.

@@ -6,7 +6,7 @@ use beam_proto::urns::runner_protocols;
 
 use super::FakeRunner;
 use crate::exec::Registry;
-use crate::harness::Budgets;
+use crate::harness::{Budgets, Sampling, Watch};
 
 /// What a [`FakeRunner`] is like. [`FakeRunner::of`] makes one.
 #[must_use = "a runner must be started"]
@@ -16,7 +16,10 @@ pub struct Settings {
     pub(super) worker_id: String,
     pub(super) short_ids: bool,
     pub(super) provisions: bool,
+    pub(super) options: serde_json::Map<String, serde_json::Value>,
     pub(super) budgets: Budgets,
+    pub(super) watch: Watch,
+    pub(super) sampling: Sampling,
     pub(super) time_limit: Duration,
     pub(super) data_services: usize,
     pub(super) embedded_output: bool,
@@ -31,7 +34,10 @@ impl Settings {
             worker_id: "worker-1".into(),
             short_ids: false,
             provisions: false,
+            options: serde_json::Map::new(),
             budgets: Budgets::default(),
+            watch: Watch::default(),
+            sampling: Sampling::default(),
             time_limit: Duration::from_secs(20),
             data_services: 1,
             embedded_output: false,
@@ -70,9 +76,28 @@ impl Settings {
         self
     }
 
+    /// Gives the pipeline an option. Implies [`Settings::provisions`].
+    pub fn option(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        let name = format!("beam:option:{name}:v1");
+        self.options.insert(name, value.into());
+        self.provisions()
+    }
+
     /// What the worker may keep in memory.
     pub fn budgets(mut self, budgets: Budgets) -> Self {
         self.budgets = budgets;
+        self
+    }
+
+    /// How closely the worker watches its bundles.
+    pub fn watch(mut self, watch: Watch) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// Which elements the worker keeps for people who look into a running pipeline.
+    pub fn sampling(mut self, sampling: Sampling) -> Self {
+        self.sampling = sampling;
         self
     }
 
