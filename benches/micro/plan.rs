@@ -44,8 +44,8 @@ fn linked(descriptor: &Descriptor, registry: &Registry) -> Plan {
         functions: Services {
             state: Arc::new(Nothing),
             clock: Arc::new(Nothing),
-            commits: Commits::default(),
             options: OptionValues::default(),
+            commits: Commits::default(),
         },
         outbox: Arc::new(Nothing),
         samples: None,

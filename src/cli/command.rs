@@ -97,8 +97,8 @@ impl From<Worker> for Options {
             provision_endpoint: worker.provision,
             control_endpoint: worker.control,
             logging_endpoint: worker.logging,
-            budgets: Budgets::of_this_machine(),
             status_endpoint: worker.status,
+            budgets: Budgets::of_this_machine(),
             ..Options::default()
         }
     }

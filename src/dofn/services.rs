@@ -15,10 +15,10 @@ pub struct Services {
     pub state: Arc<dyn StatePort>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
-    /// Takes what functions want done after the bundle in hand is committed.
-    pub commits: Commits,
     /// The options of the pipeline.
     pub options: OptionValues,
+    /// Takes what functions want done after the bundle in hand is committed.
+    pub commits: Commits,
 }
 
 /// Wall time.

@@ -4,45 +4,36 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use beam_proto::fnexec::{ProcessBundleDescriptor, ProcessBundleRequest};
-use bytes::Bytes;
 use prost::Message;
 use tokio::sync::oneshot;
 
 use super::context::{self, BundleContext, LogContext};
-use super::descriptors::SpecCache;
 use super::failures::Failures;
-use super::finalize::Finalizers;
-use super::idle::IdlePool;
-use super::inbox::{Inbox, InboxBudget};
+use super::finalize::{FinalizeRequest, Finalizers};
+use super::inbox::InboxBudget;
+use super::input::Input;
 use super::instructions::{Instructions, Running};
 use super::jobs::{BundleRequest, Job, Jobs, NoThread};
 use super::log::queue::LogQueue;
 use super::lulls::Lulls;
 use super::metrics::ShortIds;
 use super::options::WorkerOptions;
-use super::outbox::{BundlePorts, BundleTerms, Output, Streams};
+use super::outbox::BundleTerms;
+use super::plans::{Linked, Plans};
 use super::process::Thread;
-use super::response::{self, PlanFacts, Success};
+use super::response::{self, Success};
 use super::rim::Rim;
-use super::times::Account;
 use super::wire::control::Descriptors;
 use super::wire::data::DataClients;
 use super::wire::state::StateClients;
 use super::wire::{Rope, SendQueue};
-use super::work::Creating;
-use crate::dofn::{Clock, Commit, Commits, Services};
-use crate::error::{Context, Error, ErrorKind, Result};
-use crate::exec::{
-    Activity, Failure, Inbound, LinkServices, Plan, Registry, Samples, Tasting, from_panic,
-    link_watched,
-};
-use crate::model::descriptor::{NodeKind, PlanSpec};
-
-/// A plan that was not used for this long is dropped, and its functions are torn down.
-const IDLE_PLAN: Duration = Duration::from_secs(60);
+use crate::dofn::{Clock, Commit};
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::{Failure, Registry, Samples, Tasting, from_panic};
+use crate::model::descriptor::PlanSpec;
 
 /// Answers with embedded output may wait for the runner up to so many bytes; beyond, output goes to the data plane, where
 /// a runner that does not read makes bundles wait.
@@ -76,38 +67,6 @@ pub(crate) struct Bundles {
     pub(crate) tearing: Arc<AtomicBool>,
 }
 
-/// Descriptors and idle plans.
-pub(crate) struct Plans {
-    specs: SpecCache,
-    idle: IdlePool<Linked>,
-}
-
-impl Default for Plans {
-    fn default() -> Self {
-        Plans {
-            specs: SpecCache::default(),
-            idle: IdlePool::new(IDLE_PLAN),
-        }
-    }
-}
-
-/// A linked plan with its outside.
-struct Linked {
-    plan: Plan,
-    ports: Arc<BundlePorts>,
-    facts: Arc<PlanFacts>,
-    /// What functions want done after the commit of the bundle in hand.
-    commits: Commits,
-    account: Account,
-    tasting: Option<Tasting>,
-}
-
-impl Linked {
-    fn is_of(&self, descriptor: &str) -> bool {
-        self.facts.spec.id == descriptor
-    }
-}
-
 impl Bundles {
     pub(crate) fn instructions(&self) -> &Instructions {
         &self.instructions
@@ -130,13 +89,13 @@ impl Bundles {
     pub(crate) fn pooled(&self) -> (usize, BTreeMap<String, usize>) {
         let plans = self.plans();
         let mut idle = BTreeMap::new();
-        for plan in plans.idle.iter() {
-            *idle.entry(plan.facts.spec.id.clone()).or_default() += 1;
+        for linked in plans.idle.iter() {
+            *idle.entry(linked.facts.spec.id.clone()).or_default() += 1;
         }
         (plans.specs.len(), idle)
     }
 
-    fn plans(&self) -> MutexGuard<'_, Plans> {
+    pub(super) fn plans(&self) -> MutexGuard<'_, Plans> {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -182,12 +141,39 @@ impl Bundles {
         let _ = self.answers.push(response::failed(instruction, refused));
     }
 
-    /// Ends all threads once they have nothing to do, and drops all idle plans on a thread of their own. Yields when
-    /// that is done.
+    /// Takes a request to call what a bundle wanted done after its commit. Yields the answer where nothing is to be called:
+    /// late and repeated requests succeed. Must not wait for anything.
+    pub(crate) fn finalize(&self, instruction: &str, bundle: String) -> Option<Rope> {
+        let commits = self.finalizers.take(&bundle);
+        if commits.is_empty() {
+            return Some(response::finalized(instruction));
+        }
+        self.finalizers.begin();
+        let request = FinalizeRequest {
+            instruction: instruction.into(),
+            bundle,
+            commits,
+        };
+        let Err(NoThread { job, error }) = self.jobs.submit(Job::Finalize(request)) else {
+            return None;
+        };
+        self.finalizers.end();
+        // The runner may ask again.
+        if let Job::Finalize(request) = *job {
+            let bundle = request.bundle.into();
+            let _ = self.finalizers.keep(&bundle, request.commits);
+            self.finalizers.answered(&bundle);
+        }
+        let error = format!("the worker cannot start a thread: {error}");
+        Some(response::failed(instruction, error))
+    }
+
+    /// Ends all threads once they have nothing to do, and drops all idle plans and callbacks on a thread of their own.
+    /// Yields when that is done.
     pub(crate) fn close(&self) -> oneshot::Receiver<()> {
         self.jobs.close();
-        let idle = self.plans().idle.take_all();
         let (done, waiting) = oneshot::channel();
+        let idle = self.plans().idle.take_all();
         self.tear_down(idle, self.finalizers.take_all(), move || {
             let _ = done.send(());
         });
@@ -217,7 +203,7 @@ impl Bundles {
         }
     }
 
-    /// Drops what holds user code, on a thread of its own.
+    /// Drops what holds user code, on a thread of its own: nobody knows how long that takes.
     fn tear_down(
         &self,
         plans: Vec<Linked>,
@@ -233,9 +219,11 @@ impl Bundles {
             }));
             plans.into_iter().for_each(drop_quietly);
             commits.into_iter().for_each(drop_quietly);
+            context::enter(None);
             done();
         });
         if let Err(error) = thread {
+            self.tearing.store(false, Ordering::SeqCst);
             tracing::warn!("functions are not torn down, as no thread can be started: {error}");
         }
     }
@@ -283,6 +271,24 @@ impl Bundles {
         // If the stream is gone, the worker is about to end, and nobody wants the answer.
         let _ = self.answers.push(answer);
         self.finalizers.answered(&instruction);
+    }
+
+    /// Calls what a bundle wanted done after its commit, and answers.
+    fn call_back(&self, request: FinalizeRequest) {
+        context::enter_bundle(Some(BundleContext {
+            instruction: request.bundle.as_str().into(),
+            plan: None,
+        }));
+        let answer = match self.finalizers.call(request.commits) {
+            Ok(()) => response::finalized(&request.instruction),
+            Err(error) => {
+                context::log_failure(&Error::user(error.as_str()), context::take_panic());
+                response::failed(&request.instruction, error)
+            }
+        };
+        context::enter_bundle(None);
+        let _ = self.answers.push(answer);
+        self.finalizers.end();
     }
 
     fn process(&self, bundle: BundleRequest) -> Result<Rope> {
@@ -337,19 +343,27 @@ impl Bundles {
                 return Err(error);
             }
         };
-        let success = Success {
-            requires_finalization: self.keep_commits(&instruction, linked.commits.take()),
-            elements,
-        };
         let metrics = linked.plan.metrics();
         let active = began.elapsed().saturating_sub(inbox.waited());
         linked.account.settle(&metrics.times, active);
-        let short_ids_only = self.short_ids_only;
+        let commits = linked.commits.take();
+        let success = Success {
+            requires_finalization: !commits.is_empty(),
+            elements,
+        };
+        let surplus = self.finalizers.keep(&instruction, commits);
+        if !surplus.is_empty() {
+            tracing::warn!(
+                "{} callbacks are dropped before the runner has committed their bundles; there are too many",
+                surplus.len()
+            );
+            surplus.into_iter().for_each(drop_quietly);
+        }
         let answer = response::processed(
             &instruction,
             &linked.facts,
-            metrics,
-            short_ids_only,
+            linked.plan.metrics(),
+            self.short_ids_only,
             success,
         );
         self.instructions.end(&instruction, false);
@@ -360,122 +374,6 @@ impl Bundles {
         }
         Ok(answer)
     }
-
-    /// An idle plan of a descriptor, on data streams of this name if there is one.
-    fn idle_plan(&self, descriptor: &str, stream: &str) -> Option<Linked> {
-        let mut plans = self.plans();
-        let is_ready = |linked: &Linked| linked.is_of(descriptor) && linked.ports.are_named(stream);
-        let ready = plans.idle.take(is_ready);
-        ready.or_else(|| plans.idle.take(|linked| linked.is_of(descriptor)))
-    }
-
-    /// An idle plan of a descriptor, or a new one.
-    fn plan(&self, instruction: &Arc<str>, descriptor: &str, stream: &str) -> Result<Linked> {
-        while let Some(linked) = self.idle_plan(descriptor, stream) {
-            if !linked.ports.are_named(stream) {
-                let outputs = linked.ports.outputs();
-                let streams = self.streams(&linked.facts.spec, outputs, stream);
-                match streams {
-                    Ok(streams) => linked.ports.change_streams(streams),
-                    Err(error) => {
-                        drop_quietly(linked);
-                        return Err(error);
-                    }
-                }
-            }
-            if linked.ports.are_connected() {
-                return Ok(linked);
-            }
-            drop_quietly(linked);
-        }
-        let mut creating = Creating {
-            descriptor: descriptor.into(),
-            thread: Thread::current(),
-            plan: None,
-        };
-        self.instructions.create(instruction, creating.clone());
-        let spec = self.spec(descriptor)?;
-        let outputs = outputs(&spec);
-        let streams = self.streams(&spec, &outputs, stream)?;
-        let state = spec
-            .state_endpoint
-            .as_ref()
-            .filter(|_| spec.may_read_state());
-        let state = state
-            .map(|endpoint| self.state.get(endpoint, &self.rim))
-            .transpose()?;
-        let ports = Arc::new(BundlePorts::new(outputs, streams, state));
-        let commits = Commits::default();
-        let functions = Services {
-            state: ports.clone(),
-            clock: Arc::new(SystemClock),
-            commits: commits.clone(),
-            options: self.options.submitted.clone(),
-        };
-        let services = LinkServices {
-            functions,
-            outbox: ports.clone(),
-            samples: self.samples.clone().map(Tasting::new),
-            flush_bytes: self.options.flush_bytes,
-            sends_early: self.options.flush_every.is_some(),
-        };
-        let activity = Activity::default();
-        let setting_up = Some((spec.clone(), activity.clone()));
-        creating.plan.clone_from(&setting_up);
-        self.instructions.create(instruction, creating);
-        context::enter_bundle(Some(BundleContext {
-            instruction: instruction.clone(),
-            plan: setting_up,
-        }));
-        let plan = link_watched(spec.clone(), &self.registry, &services, activity)?;
-        let account = Account::new(spec.nodes.len(), function_nodes(&spec));
-        let facts = Arc::new(PlanFacts::new(spec, plan.metrics(), &self.short_ids));
-        Ok(Linked {
-            plan,
-            ports,
-            facts,
-            commits,
-            account,
-            tasting: services.samples,
-        })
-    }
-
-    /// The data streams of this name that a plan needs; opens those that are not open.
-    fn streams(&self, spec: &PlanSpec, outputs: &[Output], name: &str) -> Result<Streams> {
-        let get = |endpoint: &String| self.data.get(endpoint, name, &self.rim);
-        let sources = spec.sources().map(|(_, _, port)| &port.endpoint);
-        let inputs = sources.chain(&spec.timer_endpoint).map(get);
-        let outputs = outputs.iter().map(|output| get(&output.endpoint));
-        Ok(Streams {
-            name: name.into(),
-            inputs: inputs.collect::<Result<_>>()?,
-            outputs: outputs.collect::<Result<_>>()?,
-        })
-    }
-
-    fn spec(&self, id: &str) -> Result<Arc<PlanSpec>> {
-        let slot = self.plans().specs.slot(id);
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(spec) = &*slot {
-            return Ok(spec.clone());
-        }
-        let mut descriptor = self.rim.wait(self.descriptors.fetch(id))?;
-        descriptor.id = id.to_owned();
-        let bytes = descriptor.encoded_len();
-        let spec = Arc::new(PlanSpec::try_from(descriptor).at("descriptor", id)?);
-        *slot = Some(spec.clone());
-        drop(slot);
-        self.plans().specs.filled(id, bytes);
-        Ok(spec)
-    }
-}
-
-/// The nodes that run functions.
-fn function_nodes(spec: &PlanSpec) -> Vec<usize> {
-    let nodes = spec.nodes.iter().enumerate();
-    let functions = nodes
-        .filter(|(_, node)| matches!(node.kind, NodeKind::ParDo { .. } | NodeKind::Combine { .. }));
-    functions.map(|(index, _)| index).collect()
 }
 
 /// Keeps the element that a bundle failed at, unless the failure is the runner's.
@@ -498,58 +396,6 @@ fn keep_sample(tasting: &Tasting, instruction: &str, error: &Error) {
 /// Drops what holds user code, whose panics harm nobody here.
 pub(super) fn drop_quietly<T>(value: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
-}
-
-/// Where the outputs of a plan go, by index.
-fn outputs(spec: &PlanSpec) -> Vec<Output> {
-    let sinks = spec
-        .sinks()
-        .map(|(_, node, port)| (node, None, &port.endpoint));
-    let timers = spec.timer_endpoint.iter().flat_map(|endpoint| {
-        let families = spec.timer_families();
-        families.map(move |(_, node, timer)| (node, Some(timer.family.clone()), endpoint))
-    });
-    let outputs = sinks.chain(timers).map(|(node, family, endpoint)| Output {
-        transform: node.id.clone(),
-        family,
-        endpoint: endpoint.clone(),
-    });
-    outputs.collect()
-}
-
-/// The input of a bundle, with sources by index, and families of timers behind them.
-struct Input<'a> {
-    inbox: &'a Inbox,
-    spec: &'a PlanSpec,
-}
-
-impl Inbound for Input<'_> {
-    fn next(&mut self) -> Result<(usize, Bytes, bool)> {
-        let stretch = self.inbox.pop()?;
-        let mut sources = self.spec.sources();
-        let input = match &stretch.family {
-            None => sources.position(|(_, node, _)| node.id == stretch.transform),
-            Some(family) => {
-                let mut families = self.spec.timer_families();
-                let family = families.position(|(_, node, timer)| {
-                    node.id == stretch.transform && timer.family == *family
-                });
-                family.map(|family| sources.count() + family)
-            }
-        };
-        match (input, stretch.family) {
-            (Some(input), _) => Ok((input, stretch.data, stretch.last)),
-            (None, None) => Err(Error::transport(
-                "the runner sent input for a transform that is not a source of the bundle",
-            )
-            .at("transform", stretch.transform)),
-            (None, Some(family)) => Err(Error::transport(
-                "the runner sent timers of a family that no function of the bundle has",
-            )
-            .at("transform", stretch.transform)
-            .at("timer", family)),
-        }
-    }
 }
 
 /// The clock on the wall.

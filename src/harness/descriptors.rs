@@ -36,6 +36,11 @@ impl Default for SpecCache {
 }
 
 impl SpecCache {
+    /// How many descriptors are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     fn new(max_count: usize, max_bytes: usize) -> Self {
         SpecCache {
             kept: HashMap::new(),
@@ -44,11 +49,6 @@ impl SpecCache {
             bytes: 0,
             uses: 0,
         }
-    }
-
-    /// How many descriptors are kept.
-    pub(crate) fn len(&self) -> usize {
-        self.kept.len()
     }
 
     /// The slot of a descriptor, which may have to be filled.

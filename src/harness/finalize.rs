@@ -260,6 +260,7 @@ mod tests {
             let services = Services {
                 state: Arc::new(NoState),
                 clock: self.hands.clone(),
+                options: crate::dofn::OptionValues::default(),
                 commits: commits.clone(),
             };
             let mut metrics = MetricSet::default();

@@ -26,17 +26,17 @@ impl<T> IdlePool<T> {
         self.idle.push(Idle { thing, since: now });
     }
 
-    /// All of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.idle.iter().map(|idle| &idle.thing)
-    }
-
     /// The latest that is as wanted: it is the warmest, and the others may grow old enough to be dropped.
     pub(crate) fn find(&self, wanted: impl Fn(&T) -> bool) -> Option<&T> {
         let mut latest_first = self.idle.iter().rev();
         latest_first
             .find(|idle| wanted(&idle.thing))
             .map(|idle| &idle.thing)
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.idle.iter().map(|idle| &idle.thing)
     }
 
     /// Takes what [`find`](Self::find) finds.

@@ -3,7 +3,6 @@
 //! Invariant: user code never runs on a rim thread, and nothing here waits for user code.
 
 mod bundles;
-mod callbacks;
 mod context;
 mod descriptors;
 mod failures;
@@ -11,6 +10,7 @@ mod finalize;
 mod flusher;
 mod idle;
 mod inbox;
+mod input;
 mod instructions;
 mod jobs;
 mod log;
@@ -19,6 +19,7 @@ mod metrics;
 pub(crate) mod options;
 mod outbox;
 mod page;
+mod plans;
 pub mod pool;
 mod process;
 mod process_metrics;

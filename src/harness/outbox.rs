@@ -209,13 +209,14 @@ impl Outbox for BundlePorts {
     fn offer(&self, index: usize, data: &mut Vec<u8>) {
         let output = &self.outputs[index];
         let (id, family) = (&output.transform, output.family.as_deref());
-        let (instruction, streams) = {
-            let bundle = self.bundle();
-            (bundle.instruction.clone(), bundle.streams.clone())
-        };
+        let streams = self.streams();
         let client = &streams.outputs[index];
         if client.has_room() {
-            self.bundle().has_sent = true;
+            let instruction = {
+                let mut bundle = self.bundle();
+                bundle.has_sent = true;
+                bundle.instruction.clone()
+            };
             let mut message = ElementsMessage::default();
             message.put(&instruction, id, family, std::mem::take(data).into(), false);
             // If the stream is gone, the bundle learns it when it sends the rest.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use beam_proto::fnexec::ProvisionInfo;
 use tokio::sync::{oneshot, watch};
 
-use super::bundles::{Bundles, Plans, SystemClock};
+use super::bundles::{Bundles, SystemClock};
 use super::context::{self, LogContext};
 use super::failures::Failures;
 use super::finalize::Finalizers;
@@ -21,6 +21,8 @@ use super::log::queue::LogQueue;
 use super::lulls::Lulls;
 use super::metrics::ShortIds;
 use super::options::{LogLevels, WorkerOptions};
+use super::plans::Plans;
+use super::process;
 use super::rim::Rim;
 use super::sampler::Sampler;
 use super::samples::Sampling;
@@ -84,7 +86,7 @@ pub struct Budgets {
 impl Budgets {
     /// Budgets that fit the memory which this process may use.
     pub fn of_this_machine() -> Self {
-        super::process::memory().map_or_else(Budgets::default, Budgets::within)
+        process::memory().map_or_else(Budgets::default, Budgets::within)
     }
 
     /// Budgets for a process that may use so many bytes of memory: a small part of it for each bundle and each service,
@@ -307,9 +309,9 @@ struct Worker {
     log: Arc<LogQueue>,
     logging: Option<tokio::task::JoinHandle<()>>,
     moving: tokio::task::JoinHandle<()>,
-    siblings: Vec<Sibling>,
     /// Sends on what slow bundles hold back.
     flowing: Option<tokio::task::JoinHandle<()>>,
+    siblings: Vec<Sibling>,
     _sampler: Sampler,
     _status: Option<StatusStream>,
 }
@@ -373,10 +375,10 @@ impl Worker {
             "ferrobeam {} knows {functions} functions",
             env!("CARGO_PKG_VERSION")
         );
-        let runner_can = |what: &str| info.runner_capabilities.iter().any(|c| c == what);
         let inbound = worker_options.inbound_budget;
         let outbound = worker_options.outbound_budget;
         let budget = InboxBudget::new(inbound.unwrap_or(options.budgets.inbound));
+        let runner_can = |what: &str| info.runner_capabilities.iter().any(|c| c == what);
         let jobs = Jobs::new(budget.starving());
         let instructions = Arc::new(Instructions::new(budget.clone()));
         let bundles = Arc::new(Bundles {
@@ -443,8 +445,8 @@ impl Worker {
             log,
             logging,
             moving,
-            siblings,
             flowing,
+            siblings,
             _sampler: sampler,
             _status: status,
         })
@@ -501,5 +503,22 @@ impl Worker {
             );
             instructions.close("the worker ends");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_follow_the_memory() {
+        let within = |memory: u64| {
+            let Budgets { inbound, outbound } = Budgets::within(memory);
+            assert_eq!(inbound, outbound);
+            inbound
+        };
+        assert_eq!(within(64 << 30), 32 << 20);
+        assert_eq!(within(256 << 20), 8 << 20);
+        assert_eq!(within(0), 1 << 20);
     }
 }

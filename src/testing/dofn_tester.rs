@@ -200,8 +200,8 @@ impl<F: DoFn> DoFnTester<F> {
         let services = Services {
             state: Arc::new(self.bench.sides().clone()),
             clock: self.pending.clock.clone(),
-            commits: self.commits.clone(),
             options: self.options.clone().into_iter().collect(),
+            commits: self.commits.clone(),
         };
         self.metrics = MetricSet::default();
         let mut wiring = Wiring::new("test", "test", &mut self.metrics, &services);

@@ -59,11 +59,6 @@ impl Gate {
         );
     }
 
-    /// How many have come to the gate.
-    pub(crate) fn arrived(&self) -> usize {
-        self.0.0.lock().unwrap().arrived
-    }
-
     /// Arrives, and keeps a core busy until the gate is open.
     fn spin(&self) -> Result {
         self.0.0.lock().unwrap().arrived += 1;
@@ -78,6 +73,11 @@ impl Gate {
             }
         }
         Err(Error::user("nobody opened the gate"))
+    }
+
+    /// How many have come to the gate.
+    pub(crate) fn arrived(&self) -> usize {
+        self.0.0.lock().unwrap().arrived
     }
 
     pub(crate) fn pass(&self) -> Result {

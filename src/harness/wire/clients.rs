@@ -60,7 +60,7 @@ impl<C: Client> Clients<C> {
         Ok(client)
     }
 
-    /// How all connections are, by endpoint and name of the stream. Does not wait for those that are being opened.
+    /// How all connections are, by endpoint. Does not wait for those that are being opened.
     pub(super) fn states(&self) -> Vec<(String, StreamState)> {
         let slots = self.slots();
         let states = slots.iter().map(|((endpoint, stream), slot)| {
@@ -70,7 +70,7 @@ impl<C: Client> Clients<C> {
             };
             let name = match stream.as_str() {
                 "" => endpoint.clone(),
-                stream => format!("{endpoint} {stream:?}"),
+                stream => format!("{endpoint} ({stream})"),
             };
             (name, state.unwrap_or(StreamState::Opening))
         });
