@@ -232,6 +232,14 @@ mod tests {
         fn get(&self, _key: &StateKey, _continuation: &bytes::Bytes) -> Result<Page> {
             Err(Error::user("there is none"))
         }
+
+        fn append(&self, _key: &StateKey, _data: bytes::Bytes) -> Result<()> {
+            Err(Error::user("there is none"))
+        }
+
+        fn clear(&self, _key: &StateKey) -> Result<()> {
+            Err(Error::user("there is none"))
+        }
     }
 
     struct Bench {

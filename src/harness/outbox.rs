@@ -1,5 +1,6 @@
 //! What a plan sees of the runner while it runs a bundle: state to read, sinks and timers to write.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use beam_proto::fnexec::ProcessBundleRequest;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 
 use super::response::ElementsMessage;
 use super::wire::data::DataClient;
-use super::wire::state::StateClient;
+use super::wire::state::{Pending, StateClient};
 use crate::dofn::{StateKey, StatePort};
 use crate::element::Page;
 use crate::error::{Error, ErrorKind, Result};
@@ -63,6 +64,9 @@ pub(crate) struct Output {
     pub(crate) endpoint: String,
 }
 
+/// How many writes to state may be on their way at once.
+const MAX_WRITES: usize = 1000;
+
 /// A bundle whose output is larger is not embedded in its answer: the data plane is made for that.
 const MAX_EMBEDDED: usize = 1 << 20;
 
@@ -74,6 +78,8 @@ struct Bundle {
     has_sent: bool,
     /// The last bytes of each output, which are sent when the bundle has succeeded.
     closed: Vec<(usize, Bytes)>,
+    /// Writes to state that the runner has not answered yet, in order.
+    writes: VecDeque<Pending>,
 }
 
 impl BundlePorts {
@@ -91,6 +97,7 @@ impl BundlePorts {
                 streams: Arc::new(streams),
                 has_sent: false,
                 closed: Vec::new(),
+                writes: VecDeque::new(),
             }),
         }
     }
@@ -139,11 +146,13 @@ impl BundlePorts {
         bundle.terms = terms;
         bundle.has_sent = false;
         bundle.closed.clear();
+        bundle.writes.clear();
     }
 
     /// Ends the outputs, with what they have left: yields it if it `may_embed`, is the whole output of the bundle, and
     /// not large; else sends one message on each stream.
     pub(crate) fn finish(&self, may_embed: bool) -> Result<Option<ElementsMessage>> {
+        self.settle()?;
         let (instruction, streams, mut closed, has_sent) = {
             let mut bundle = self.bundle();
             (
@@ -174,6 +183,36 @@ impl BundlePorts {
             client.send(message.into_rope())?;
         }
         Ok(None)
+    }
+
+    /// Waits for the runner's answers to all writes to state.
+    fn settle(&self) -> Result<()> {
+        let mut writes = std::mem::take(&mut self.bundle().writes);
+        writes
+            .drain(..)
+            .try_for_each(|write| write.wait().map(drop))
+    }
+
+    /// Writes to state. The answers are awaited at the end of the bundle, or when there are many.
+    fn write(&self, write: impl FnOnce(&StateClient, &str) -> Result<Pending>) -> Result<()> {
+        let instruction = self.bundle().instruction.clone();
+        let pending = write(self.state()?, &instruction)?;
+        let oldest = {
+            let mut bundle = self.bundle();
+            bundle.writes.push_back(pending);
+            let is_full = bundle.writes.len() > MAX_WRITES;
+            is_full.then(|| bundle.writes.pop_front()).flatten()
+        };
+        oldest.map_or(Ok(()), |oldest| oldest.wait().map(drop))
+    }
+
+    fn state(&self) -> Result<&StateClient> {
+        self.state.as_deref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::State,
+                "the bundle uses state, but the runner serves none to it",
+            )
+        })
     }
 
     fn put_end(&self, message: &mut ElementsMessage, instruction: &str, index: usize, data: Bytes) {
@@ -227,13 +266,15 @@ impl Outbox for BundlePorts {
 
 impl StatePort for BundlePorts {
     fn get(&self, key: &StateKey, continuation: &Bytes) -> Result<Page> {
-        let Some(state) = &self.state else {
-            return Err(Error::new(
-                ErrorKind::State,
-                "the bundle reads state, but the runner serves none to it",
-            ));
-        };
         let instruction = self.bundle().instruction.clone();
-        state.get(&instruction, key, continuation)
+        self.state()?.get(&instruction, key, continuation)
+    }
+
+    fn append(&self, key: &StateKey, data: Bytes) -> Result<()> {
+        self.write(|state, instruction| state.append(instruction, key, data))
+    }
+
+    fn clear(&self, key: &StateKey) -> Result<()> {
+        self.write(|state, instruction| state.clear(instruction, key))
     }
 }

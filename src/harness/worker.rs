@@ -375,6 +375,8 @@ impl Worker {
             "ferrobeam {} knows {functions} functions",
             env!("CARGO_PKG_VERSION")
         );
+        let watch = options.watch.told(&worker_options);
+        let sampling = options.sampling.told(&worker_options);
         let inbound = worker_options.inbound_budget;
         let outbound = worker_options.outbound_budget;
         let budget = InboxBudget::new(inbound.unwrap_or(options.budgets.inbound));
@@ -403,9 +405,9 @@ impl Worker {
             options: worker_options,
             plans: Mutex::new(Plans::default()),
             budget,
-            lulls: Mutex::new(Lulls::new(options.watch)),
+            lulls: Mutex::new(Lulls::new(watch)),
             failures: Failures::default(),
-            samples: options.sampling.samples(),
+            samples: sampling.samples(),
             tearing: Arc::new(AtomicBool::new(false)),
         });
         let worker = Arc::downgrade(&bundles);
@@ -418,13 +420,13 @@ impl Worker {
         let reporter = Reporter {
             log: log.clone(),
             logged: logging.is_some().then_some(logged),
-            timeout: options.watch.timeout,
+            timeout: watch.timeout,
         };
         let flowing = bundles
             .options
             .flush_every
             .map(|every| tokio::spawn(flusher::keep_flowing(bundles.instructions.clone(), every)));
-        let sampler = Sampler::start(bundles.clone(), options.watch.sane_period(), reporter)
+        let sampler = Sampler::start(bundles.clone(), watch.sane_period(), reporter)
             .map_err(|e| Error::config("the sampling thread cannot be started").because(e))?;
         let status = named(info.status_endpoint, options.status_endpoint).map(|endpoint| {
             let (about, id) = (bundles.clone(), options.id);

@@ -41,7 +41,7 @@ pub use metrics::Metrics;
 pub use outcome::BundleOutcome;
 pub use random::Random;
 pub use settings::Settings;
-pub use state::{iterable_key, multimap_key, multimap_keys_key, tail_key};
+pub use state::{Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key};
 pub use timers::HeldTimer;
 
 use self::hub::Hub;
@@ -379,6 +379,17 @@ impl FakeRunner {
     /// Refuses to serve a state key.
     pub fn refuse_state(&self, key: StateKeyType, error: &str) {
         self.hub.with(|ledger| ledger.state.refuse(key, error));
+    }
+
+    /// Refuses one way of writing a state key.
+    pub fn refuse_state_write(&self, key: StateKeyType, write: Write, error: &str) {
+        self.hub
+            .with(|ledger| ledger.state.refuse_write(key, write, error));
+    }
+
+    /// What is kept under a state key.
+    pub fn state(&self, key: &StateKeyType) -> Bytes {
+        self.hub.with(|ledger| ledger.state.kept(key))
     }
 
     /// Cuts state into pages of at most so many bytes, anywhere, with pages of none between them.
