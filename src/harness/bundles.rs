@@ -182,14 +182,21 @@ impl Bundles {
         waiting
     }
 
-    /// Drops the plans that were idle for long, and the callbacks that have expired, on a thread of their own: user code
-    /// may take its time. Waits for nothing.
+    /// Drops input that no bundle wants; and, on a thread of their own, as user code may take its time, the plans that were
+    /// idle for long and the callbacks that have expired. Waits for nothing.
     pub(crate) fn evict(&self) {
+        let now = Instant::now();
+        let orphans = self.instructions.drop_orphans(now);
+        if orphans > 0 {
+            tracing::warn!(
+                "input of {orphans} bundles is dropped, which the runner never asked for"
+            );
+        }
         // While functions do not end, those of other plans wait, rather than one thread more in each round.
         if self.tearing.load(Ordering::SeqCst) {
             return;
         }
-        let old = self.plans().idle.take_old(Instant::now());
+        let old = self.plans().idle.take_old(now);
         let expired = self.finalizers.take_expired();
         if !old.is_empty() || !expired.is_empty() {
             self.tearing.store(true, Ordering::SeqCst);
@@ -218,6 +225,7 @@ impl Bundles {
             done();
         });
         if let Err(error) = thread {
+            self.tearing.store(false, Ordering::SeqCst);
             tracing::warn!("functions are not torn down, as no thread can be started: {error}");
         }
     }

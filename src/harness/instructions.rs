@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use beam_proto::fnexec::ProcessBundleRequest;
 
@@ -24,6 +24,10 @@ const REMEMBERED: usize = 1000;
 
 /// How many bundles may have input before the runner announces them.
 const MAX_UNANNOUNCED: usize = 10_000;
+
+/// How long input waits for its bundle to be announced. Runners send it moments before; what waits longer belongs to a
+/// bundle that its runner gave up.
+const ORPHANED: Duration = Duration::from_secs(600);
 
 /// Names one data stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -87,6 +91,8 @@ struct Table {
 
 struct Live {
     announced: bool,
+    /// When it was first heard of.
+    since: Instant,
     /// The breaks before it was announced.
     breaks: usize,
     /// The name of the bundle's data streams, once it is announced.
@@ -111,6 +117,7 @@ impl Live {
     fn new(budget: &Arc<InboxBudget>) -> Self {
         Live {
             announced: false,
+            since: Instant::now(),
             breaks: 0,
             stream: Arc::default(),
             early: None,
@@ -119,6 +126,32 @@ impl Live {
             creating: None,
             running: None,
         }
+    }
+}
+
+impl Live {
+    /// Drops its input.
+    fn close(self) {
+        self.inbox
+            .close(Error::new(ErrorKind::Cancelled, "the bundle has ended"));
+    }
+}
+
+impl Table {
+    /// Moves a bundle to those that have ended.
+    fn end(&mut self, id: &str, failed: bool) -> Option<Live> {
+        let (id, live) = match self.live.remove_entry(id) {
+            Some((id, live)) => (id, Some(live)),
+            None => (id.into(), None),
+        };
+        self.ended.insert(id.clone(), failed);
+        self.order.push_back(id);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ended.remove(&oldest);
+        }
+        live
     }
 }
 
@@ -241,25 +274,24 @@ impl Instructions {
 
     /// Records that a bundle has ended. Its input is dropped.
     pub(crate) fn end(&self, id: &str, failed: bool) {
-        let live = {
-            let mut table = self.table();
-            let (id, live) = match table.live.remove_entry(id) {
-                Some((id, live)) => (id, Some(live)),
-                None => (id.into(), None),
-            };
-            table.ended.insert(id.clone(), failed);
-            table.order.push_back(id);
-            if table.order.len() > REMEMBERED
-                && let Some(oldest) = table.order.pop_front()
-            {
-                table.ended.remove(&oldest);
-            }
-            live
-        };
+        let live = self.table().end(id, failed);
         if let Some(live) = live {
-            live.inbox
-                .close(Error::new(ErrorKind::Cancelled, "the bundle has ended"));
+            live.close();
         }
+    }
+
+    /// Drops input that has waited too long for its bundle. Yields of how many bundles.
+    pub(crate) fn drop_orphans(&self, now: Instant) -> usize {
+        let mut table = self.table();
+        let is_orphan =
+            |live: &Live| !live.announced && now.saturating_duration_since(live.since) >= ORPHANED;
+        let orphans = table.live.iter().filter(|(_, live)| is_orphan(live));
+        let orphans: Vec<Arc<str>> = orphans.map(|(id, _)| id.clone()).collect();
+        table.unannounced -= orphans.len();
+        let dropped: Vec<_> = orphans.iter().map(|id| table.end(id, true)).collect();
+        drop(table);
+        dropped.into_iter().flatten().for_each(Live::close);
+        orphans.len()
     }
 
     /// What is known of a bundle.
@@ -456,6 +488,41 @@ mod tests {
         assert!(matches!(instructions.get("1"), Known::Failed));
         assert!(matches!(instructions.get("2"), Known::Nothing));
         assert_eq!(instructions.unfinished(), 0);
+    }
+
+    #[test]
+    fn input_does_not_wait_for_ever_for_its_bundle() {
+        let instructions = instructions();
+        announce(&instructions, "announced").expect("new");
+        let (inbox, _) = instructions
+            .arrival("orphan", &stream("here:1"))
+            .expect("kept");
+        let now = Instant::now();
+        assert_eq!(instructions.drop_orphans(now), 0);
+        assert_eq!(instructions.drop_orphans(now + ORPHANED), 1);
+        assert!(inbox.pop().is_err());
+        assert!(instructions.arrival("orphan", &stream("here:1")).is_none());
+        assert_eq!(instructions.live(), 1);
+        assert_eq!(instructions.table().unannounced, 0);
+    }
+
+    #[test]
+    fn a_break_concerns_streams_of_its_name_only() {
+        let instructions = instructions();
+        let named = |name: &str| StreamId {
+            name: name.into(),
+            ..stream("here:1")
+        };
+        let (one, _) = instructions.arrival("1", &named("one")).expect("kept");
+        let (two, _) = instructions.arrival("2", &named("two")).expect("kept");
+        instructions.cut_off(&named("one"), || Error::transport("lost"));
+        assert_eq!(one.pop().expect_err("cut").message(), "lost");
+        assert!(two.is_untouched());
+        assert_eq!(stream("here:1").to_string(), "the data stream of here:1");
+        assert_eq!(
+            named("one").to_string(),
+            "the data stream \"one\" of here:1"
+        );
     }
 
     #[test]

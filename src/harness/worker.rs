@@ -509,3 +509,20 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_follow_the_memory() {
+        let within = |memory: u64| {
+            let Budgets { inbound, outbound } = Budgets::within(memory);
+            assert_eq!(inbound, outbound);
+            inbound
+        };
+        assert_eq!(within(64 << 30), 32 << 20);
+        assert_eq!(within(256 << 20), 8 << 20);
+        assert_eq!(within(0), 1 << 20);
+    }
+}

@@ -148,11 +148,13 @@ impl Hub {
     }
 }
 
+/// By service and name of the stream.
+type DataLineMap = BTreeMap<(usize, String), Arc<Line<Elements>>>;
+
 /// The ways of all data streams.
 pub(super) struct DataLines {
     services: usize,
-    /// By service and name of the stream.
-    lines: Mutex<BTreeMap<(usize, String), Arc<Line<Elements>>>>,
+    lines: Mutex<DataLineMap>,
 }
 
 impl DataLines {

@@ -90,7 +90,7 @@ pub struct FakeRunner {
     servers: Servers,
     worker: Option<JoinHandle<()>>,
     remains: Arc<Mutex<Option<Remains>>>,
-    _stop_worker: watch::Sender<bool>,
+    stop_worker: watch::Sender<bool>,
     next_id: AtomicUsize,
     provisions: bool,
     is_closed: bool,
@@ -142,7 +142,7 @@ impl FakeRunner {
             servers,
             worker: None,
             remains: Arc::default(),
-            _stop_worker: stop,
+            stop_worker: stop,
             next_id: AtomicUsize::new(1),
             provisions,
             is_closed: false,
@@ -480,6 +480,11 @@ impl FakeRunner {
                 .add("→ the control stream is ended".into())
         });
         self.hub.control.close();
+    }
+
+    /// Tells the worker to end, as a signal to its process does.
+    pub fn stop_worker(&self) {
+        let _ = self.stop_worker.send(true);
     }
 
     /// Waits for the end of the worker. Yields its error, if it failed.
