@@ -114,6 +114,24 @@ impl DoFn for Values {
     }
 }
 
+/// The values of pairs, at the timestamps that the keys are in milliseconds.
+#[derive(Serialize, Deserialize)]
+pub struct AtKeys;
+
+impl Named for AtKeys {
+    const NAME: &'static str = "ferrobeam.AtKeys/v1";
+}
+
+impl DoFn for AtKeys {
+    type In = Kv<i64, Raw>;
+    type Io = Out<Raw>;
+
+    fn process(&mut self, pair: Self::In, cx: &mut Cx<'_>, out: &mut Out<Raw>) -> Result<()> {
+        out.emit_at(cx, Timestamp::from_millis(pair.0), pair.1);
+        Ok(())
+    }
+}
+
 /// Makes values keys of nothing, to be counted.
 #[derive(Serialize, Deserialize)]
 pub struct AsKeys;

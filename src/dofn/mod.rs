@@ -2,6 +2,7 @@
 
 mod after_commit;
 pub mod builtin;
+pub mod checks;
 mod closure;
 mod combine;
 mod context;

@@ -14,10 +14,10 @@ use super::side::SideForm;
 use super::timers::Fire;
 use crate::dofn::{
     CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, StateKind,
-    Step, Steps, Sum, TimeDomain, View, WindowFunction, Wiring, builtin,
+    Step, Steps, Sum, TimeDomain, View, WindowFunction, Wiring, builtin, checks,
 };
 use crate::element::coder::urn;
-use crate::element::{Coder, Element, Nesting, Raw, Timestamp, encoded};
+use crate::element::{Coder, Element, Iter, Kv, Nesting, Raw, Timestamp, encoded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::descriptor::CombineStage;
 use crate::window::Window;
@@ -100,13 +100,19 @@ impl Registry {
             .add::<builtin::Create>()
             .add::<builtin::UnderUnit>()
             .add::<builtin::AsKeys>()
+            .add::<builtin::AtKeys>()
             .add::<builtin::Keys>()
             .add::<builtin::Values>()
             .add::<builtin::IfEmpty>()
             .add::<builtin::Scatter>()
             .add::<builtin::Gather>()
             .add::<builtin::ReadLines>()
-            .add::<builtin::WriteLines>();
+            .add::<builtin::WriteLines>()
+            .add::<checks::Look<Raw>>()
+            .add::<checks::Look<Kv<Raw, Iter<Raw>>>>()
+            .add::<checks::LookInWindows<Raw>>()
+            .add::<checks::LookInWindows<Kv<Raw, Iter<Raw>>>>()
+            .add::<checks::Check>();
         registry
     }
 
@@ -280,7 +286,6 @@ impl fmt::Debug for Registry {
 }
 
 fn combine_forms<C: CombineFn>(stage: CombineStage, key: Coder) -> (Form, Form) {
-    use crate::element::Iter;
     let acc = |key| Form::keyed::<C::Acc>(key);
     let value = |key| Form::keyed::<C::In>(key);
     match stage {

@@ -168,12 +168,20 @@ impl Pipeline {
         })
     }
 
-    pub(super) fn handle<T>(&self, id: String) -> PCollection<T> {
+    pub(crate) fn handle<T>(&self, id: String) -> PCollection<T> {
         PCollection {
             pipeline: self.clone(),
             id,
             element: PhantomData,
         }
+    }
+
+    /// The full name of a collection, for people; its id, where it has none.
+    pub(crate) fn name_of(&self, collection: &str) -> String {
+        self.graph(|graph| match graph.components.collection(collection) {
+            Ok(known) if !known.unique_name.is_empty() => known.unique_name.clone(),
+            _ => collection.to_owned(),
+        })
     }
 
     /// Whether both are handles of one pipeline.
@@ -188,7 +196,7 @@ impl Pipeline {
 
     /// Keeps an error, unless there was one before.
     #[cold]
-    pub(super) fn fail(&self, error: Error) {
+    pub(crate) fn fail(&self, error: Error) {
         self.graph(|graph| graph.error.get_or_insert(error).kind());
     }
 

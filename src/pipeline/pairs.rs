@@ -2,7 +2,7 @@
 
 use super::PCollection;
 use super::site::OutputsAre;
-use crate::dofn::builtin::{Keys, Values};
+use crate::dofn::builtin::{AtKeys, Keys, Values};
 use crate::element::{Element, Kv, Raw};
 use crate::error::{Error, Result};
 
@@ -20,6 +20,14 @@ impl<K: Element, V: Element> PCollection<Kv<K, V>> {
         let outputs_are = self.part(label, 1);
         let pairs = self.pipeline.handle::<Kv<Raw, Raw>>(self.id.clone());
         let values = pairs.par_do_into(label, &Values, (), outputs_are);
+        self.pipeline.handle(values.id)
+    }
+
+    /// The values of the pairs, at the times that the keys are.
+    pub(super) fn place_at_keys(&self, label: &str) -> PCollection<V> {
+        let outputs_are = self.part(label, 1);
+        let pairs = self.pipeline.handle::<Kv<i64, Raw>>(self.id.clone());
+        let values = pairs.par_do_into(label, &AtKeys, (), outputs_are);
         self.pipeline.handle(values.id)
     }
 

@@ -14,7 +14,7 @@ use super::group::OUTPUT;
 use super::site::{INPUT, OutputsAre};
 use super::{PCollection, Pipeline};
 use crate::dofn::builtin::{Create, Gather, ReadLines, Scatter, UnderUnit, WriteLines};
-use crate::element::{Element, Input, Kv, Nesting, Transcoder, encoded, plain};
+use crate::element::{Element, Input, Kv, Nesting, Timestamp, Transcoder, encoded, plain};
 use crate::error::{Error, Result};
 use crate::model::windowing;
 use crate::window::WindowFn;
@@ -86,6 +86,21 @@ impl Pipeline {
             self.flatten("Flatten", parts)
         });
         self.handle(created.id)
+    }
+
+    /// As [`create`](Self::create), each value with a timestamp.
+    pub fn create_timestamped<T: Element>(
+        &self,
+        label: &str,
+        values: impl IntoIterator<Item = (Timestamp, T)>,
+    ) -> PCollection<T> {
+        let values = values.into_iter();
+        let pairs = values.map(|(timestamp, value)| Kv(timestamp.millis(), value));
+        let timed = self.scope(label, |pipeline| {
+            let pairs = pipeline.create("Pairs", pairs);
+            pairs.place_at_keys("Timestamps")
+        });
+        self.handle(timed.id)
     }
 
     /// All elements of several collections of this pipeline. They must be windowed alike.
@@ -171,7 +186,7 @@ fn chunks(values: Vec<Vec<u8>>) -> Vec<Create> {
 }
 
 /// A value as [`Raw`](crate::element::Raw) holds it.
-pub(super) fn plain_form<T: Element>(value: &T) -> Result<Vec<u8>> {
+pub(crate) fn plain_form<T: Element>(value: &T) -> Result<Vec<u8>> {
     let coder = T::coder();
     let Some(transcoder) = Transcoder::between(&coder, &plain(&coder))? else {
         return Ok(encoded(value, Nesting::Nested));

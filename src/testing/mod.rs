@@ -45,6 +45,8 @@
 //!
 //! [`FakeRunner`] runs whole stages on a real worker, and [`Descriptor`] says what is in a stage.
 //!
+//! [`expect`] asserts what a collection holds within a pipeline, on any runner.
+//!
 //! [`assert_in_any_order`] compares what has no order, and [`assert_round_trip`] checks an [`Element`](crate::Element)
 //! of your own.
 
@@ -55,6 +57,7 @@ mod descriptor;
 mod descriptor_parts;
 mod dofn_tester;
 mod elements;
+mod expect;
 mod fake_runner;
 mod tester_metrics;
 mod tester_timers;
@@ -65,6 +68,7 @@ pub use capture::{Capture, Captured, Timed};
 pub use descriptor::{Collection, Descriptor, Endpoints, Outputs, Windowing};
 pub use dofn_tester::{DoFnTester, OutputsOf, SidesOf};
 pub use elements::{in_global_window, in_windows, with_header};
+pub use expect::{Expect, expect, expect_groups};
 pub use fake_runner::{
     Bundle, BundleOutcome, Chaos, FakeRunner, HeldTimer, Metrics, Progress, Random, RunningBundle,
     Settings, Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key,

@@ -5,7 +5,7 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use beam_proto::job::MetricResults;
-use beam_proto::pipeline::MonitoringInfo;
+use beam_proto::pipeline::{MonitoringInfo, Pipeline};
 use beam_proto::urns::monitoring_info_labels as labels;
 
 pub use value::MetricValue;
@@ -25,6 +25,14 @@ pub(super) type Names = HashMap<String, String>;
 pub struct JobMetrics(BTreeMap<MetricId, MetricValue>);
 
 impl JobMetrics {
+    /// The metrics that a runner tells of a pipeline.
+    ///
+    /// # Errors
+    /// Metrics that cannot be read.
+    pub fn of(results: MetricResults, pipeline: &Pipeline) -> Result<Self> {
+        Self::read(results, &super::names(pipeline))
+    }
+
     pub(super) fn read(results: MetricResults, names: &Names) -> Result<Self> {
         let mut metrics = JobMetrics::default();
         for infos in [&results.attempted, &results.committed] {

@@ -1,0 +1,167 @@
+//! Combining.
+
+use ferrobeam::dofn::{Max, Mean, Step, Steps, Sum, steps};
+use ferrobeam::exec::Registry;
+use ferrobeam::prelude::*;
+use ferrobeam::window::{SessionWindows, WindowFn};
+use serde::{Deserialize, Serialize};
+
+use super::functions::{Range, interval, key_by_parity, pair, timed};
+use super::rows;
+use crate::behaviour::How;
+use crate::case::Case;
+
+pub(crate) const ROWS: &[(&str, How)] = rows![
+    Runs combine_global_sum,
+    Runs combine_global_empty_default,
+    Runs combine_global_mean,
+    Runs combine_per_key_lifted,
+    Runs combine_per_key_not_lifted,
+    Runs combine_sessions,
+    Runs combine_accumulator_type,
+    Runs combine_lifting_eviction,
+];
+
+pub(crate) fn register(registry: &mut Registry) {
+    registry
+        .add_combine::<Longest>()
+        .add_steps(add_up)
+        .add_steps(is_sum);
+}
+
+fn combine_global_sum(case: &mut Case) {
+    let numbers = case.p.create("Numbers", 0..1000i64);
+    case.expect(&numbers.combine_globally("Sum", Sum::<i64>::new()))
+        .contains_in_any_order([499_500]);
+}
+
+fn combine_global_empty_default(case: &mut Case) {
+    let none = case.p.create("None", Vec::<i64>::new());
+    case.expect(&none.combine_globally("Sum", Sum::<i64>::new()))
+        .contains_in_any_order([0]);
+    case.expect(&none.combine_globally("Max", Max::<i64>::new()))
+        .contains_in_any_order([i64::MIN]);
+    case.expect(&none.count_globally("Count"))
+        .contains_in_any_order([0]);
+}
+
+fn combine_global_mean(case: &mut Case) {
+    let numbers = case.p.create("Numbers", [1i64, 2, 3, 4, 0, 5]);
+    case.expect(&numbers.combine_globally("Mean", Mean::<i64>::new()))
+        .contains_in_any_order([2.5]);
+}
+
+const VALUES: i64 = 1_000_000;
+const KEYS: i64 = 1000;
+
+/// Whether the sum of a key is that of all its numbers below a million.
+fn is_sum() -> Steps<Kv<i64, i64>, impl Step<Kv<i64, i64>, Out = bool>> {
+    steps("vr.is_sum/v1").map(|Kv(key, sum): Kv<i64, i64>| {
+        let each = VALUES / KEYS;
+        sum == each * key + KEYS * each * (each - 1) / 2
+    })
+}
+
+type Group = Kv<i64, Iter<i64>>;
+
+fn add_up() -> Steps<Group, impl Step<Group, Out = Kv<i64, i64>>> {
+    steps("vr.add_up/v1")
+        .try_map(|Kv(key, values): Group| Ok(Kv(key, values.iter().sum::<Result<i64>>()?)))
+}
+
+fn combine_per_key_lifted(case: &mut Case) {
+    let pairs = case
+        .p
+        .create("Count", [VALUES])
+        .par_do("Range", Range { keys: KEYS });
+    let sums = pairs.combine_per_key("Sum", Sum::<i64>::new());
+    let right = sums.steps("Is sum", is_sum());
+    case.expect(&right.count_per_element("Count right"))
+        .contains_in_any_order([Kv(true, KEYS)]);
+}
+
+fn combine_per_key_not_lifted(case: &mut Case) {
+    let pairs = case
+        .p
+        .create("Count", [VALUES])
+        .par_do("Range", Range { keys: KEYS });
+    let sums = pairs.group_by_key("Group").steps("Add up", add_up());
+    let right = sums.steps("Is sum", is_sum());
+    case.expect(&right.count_per_element("Count right"))
+        .contains_in_any_order([Kv(true, KEYS)]);
+}
+
+fn combine_sessions(case: &mut Case) {
+    let numbers = case
+        .p
+        .create_timestamped("Numbers", timed([-7, -3, 4, 13, 20]));
+    let sessions = numbers.window_into("Sessions", WindowFn::Session(SessionWindows { gap: 5 }));
+    let pairs = sessions.steps("Parity", key_by_parity());
+    case.expect(&pairs.combine_per_key("Sum", Sum::<i64>::new()))
+        .contains_in([
+            (interval(-7, 2), pair("odd", -10)),
+            (interval(4, 9), pair("even", 4)),
+            (interval(13, 18), pair("odd", 13)),
+            (interval(20, 25), pair("even", 20)),
+        ]);
+}
+
+/// The longest text and how many there were; the first in the alphabet, if several are the longest.
+#[derive(Serialize, Deserialize, CombineFn)]
+#[beam(name = "vr.Longest/v1")]
+struct Longest;
+
+impl CombineFn for Longest {
+    type In = String;
+    type Acc = Kv<i64, Vec<String>>;
+    type Out = Option<String>;
+
+    fn zero(&self) -> Self::Acc {
+        Kv(0, Vec::new())
+    }
+
+    fn add(&self, acc: &mut Self::Acc, text: String) {
+        self.merge(acc, Kv(1, vec![text]));
+    }
+
+    fn merge(&self, into: &mut Self::Acc, from: Self::Acc) {
+        into.0 += from.0;
+        into.1.extend(from.1);
+    }
+
+    fn compact(&self, acc: &mut Self::Acc) {
+        acc.1
+            .sort_by_key(|text| (std::cmp::Reverse(text.len()), text.clone()));
+        acc.1.truncate(1);
+    }
+
+    fn finish(&self, mut acc: Self::Acc) -> Option<String> {
+        self.compact(&mut acc);
+        acc.1.pop().map(|text| format!("{text} of {}", acc.0))
+    }
+}
+
+fn combine_accumulator_type(case: &mut Case) {
+    let texts = ["to", "that", "be", "this", "or"].map(String::from);
+    let texts = case.p.create("Texts", texts);
+    case.expect(&texts.combine_globally("Longest", Longest))
+        .contains_in_any_order([Some("that of 5".to_owned())]);
+}
+
+fn combine_lifting_eviction(case: &mut Case) {
+    // Far more keys than a bundle keeps partial results of.
+    const MANY: i64 = 300_000;
+    let pairs = case
+        .p
+        .create("Count", [2 * MANY])
+        .par_do("Range", Range { keys: MANY });
+    let sums = pairs.combine_per_key("Sum", Sum::<i64>::new());
+    case.expect(
+        &sums
+            .values("Sums")
+            .combine_globally("Total", Sum::<i64>::new()),
+    )
+    .contains_in_any_order([MANY * (2 * MANY - 1)]);
+    case.expect(&sums.count_globally("Count sums"))
+        .contains_in_any_order([MANY]);
+}
