@@ -114,6 +114,12 @@ impl Error {
         &self.0.message
     }
 
+    /// The error that was the reason for this one.
+    pub fn cause(&self) -> Option<&(dyn StdError + 'static)> {
+        let source = self.0.source.as_deref();
+        source.map(|source| source as &(dyn StdError + 'static))
+    }
+
     /// The value of a place that [`Error::at`] named.
     pub fn place(&self, place: &str) -> Option<&str> {
         self.0

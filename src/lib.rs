@@ -50,7 +50,8 @@
 //! | [`Side<V>`](dofn::Side) | a side input, seen as [`Single`](dofn::Single), [`List`](dofn::List), [`MapView`](dofn::MapView) or [`MultiMap`](dofn::MultiMap) |
 //! | [`InWindow<W>`](dofn::InWindow) | the window of the element in hand |
 //! | [`Timer<Tag>`](dofn::Timer), [`Timers<Tag>`](dofn::Timers), [`WindowExpiration`](dofn::WindowExpiration) | what to do [later](dofn::timer), for each key and window |
-//! | [`Counter`](dofn::Counter), [`Distribution`](dofn::Distribution), [`Gauge`](dofn::Gauge) | a metric |
+//! | [`Options`](dofn::Options) | the options of the pipeline |
+//! | [`Counter`](dofn::Counter), [`Distribution`](dofn::Distribution), [`Gauge`](dofn::Gauge), [`StringSet`](dofn::StringSet), [`BoundedTrie`](dofn::BoundedTrie), [`Histogram`](dofn::Histogram) | a metric |
 //!
 //! Values are combined by a [`CombineFn`](dofn::CombineFn), and windowed by a standard
 //! [`WindowFn`](window::WindowFn) or a [`WindowFunction`](dofn::WindowFunction) of one's own. Short functions are chains of closures:

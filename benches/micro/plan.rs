@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use divan::Bencher;
 use ferrobeam::Result;
-use ferrobeam::dofn::{Clock, Services, StateKey, StatePort};
+use ferrobeam::dofn::{Clock, Commits, OptionValues, Services, StateKey, StatePort};
 use ferrobeam::element::{Element, Page};
 use ferrobeam::exec::{Inbound, LinkServices, Outbox, Plan, Registry, link};
 use ferrobeam::model::descriptor::PlanSpec;
@@ -44,8 +44,13 @@ fn linked(descriptor: &Descriptor, registry: &Registry) -> Plan {
         functions: Services {
             state: Arc::new(Nothing),
             clock: Arc::new(Nothing),
+            options: OptionValues::default(),
+            commits: Commits::default(),
         },
         outbox: Arc::new(Nothing),
+        samples: None,
+        flush_bytes: 1 << 20,
+        sends_early: false,
     };
     link(Arc::new(spec), registry, &services).expect("known functions")
 }
@@ -108,6 +113,14 @@ impl StatePort for Nothing {
             data: Bytes::new(),
             continuation: Bytes::new(),
         })
+    }
+
+    fn append(&self, _key: &StateKey, _data: Bytes) -> Result<()> {
+        Ok(())
+    }
+
+    fn clear(&self, _key: &StateKey) -> Result<()> {
+        Ok(())
     }
 }
 

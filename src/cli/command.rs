@@ -7,7 +7,7 @@ use super::args::Args;
 use super::describe::Format;
 use crate::error::{Error, Result};
 use crate::expansion::Start;
-use crate::harness::Options;
+use crate::harness::{Budgets, Options};
 
 /// The port that Beam's own expansion services are started on by convention.
 const SERVE_PORT: u16 = 8097;
@@ -87,6 +87,7 @@ pub(super) struct Worker {
     pub(super) provision: Option<String>,
     pub(super) control: Option<String>,
     pub(super) logging: Option<String>,
+    pub(super) status: Option<String>,
 }
 
 impl From<Worker> for Options {
@@ -96,6 +97,8 @@ impl From<Worker> for Options {
             provision_endpoint: worker.provision,
             control_endpoint: worker.control,
             logging_endpoint: worker.logging,
+            status_endpoint: worker.status,
+            budgets: Budgets::of_this_machine(),
             ..Options::default()
         }
     }
@@ -225,15 +228,17 @@ fn worker(args: &mut Args, variable: impl Fn(&str) -> Option<String>) -> Result<
         provision: args.take("provision_endpoint")?,
         control: args.take("control_endpoint")?,
         logging: args.take("logging_endpoint")?,
+        status: args.take("status_endpoint")?,
     };
     // Runners pass these, too; the provision service tells what is needed of them.
-    for ignored in ["artifact_endpoint", "status_endpoint", "semi_persist_dir"] {
+    for ignored in ["artifact_endpoint", "semi_persist_dir"] {
         args.take(ignored)?;
     }
     // A subprocess gets no flags. Its environment may be that of a runner in a container, so flags come first.
     if worker.control.is_none() && worker.provision.is_none() {
         worker.control = descriptor(CONTROL_VARIABLE)?;
         worker.logging = descriptor("LOGGING_API_SERVICE_DESCRIPTOR")?;
+        worker.status = descriptor("STATUS_API_SERVICE_DESCRIPTOR")?;
         if worker.id.is_empty() {
             worker.id = variable("WORKER_ID").unwrap_or_default();
         }
@@ -349,6 +354,7 @@ mod tests {
             Some(match name {
                 CONTROL_VARIABLE => "url: \"localhost:1\"\n".to_owned(),
                 "LOGGING_API_SERVICE_DESCRIPTOR" => "url: \"localhost:2\"".to_owned(),
+                "STATUS_API_SERVICE_DESCRIPTOR" => "url: \"localhost:3\"".to_owned(),
                 "WORKER_ID" => "w".to_owned(),
                 _ => return None,
             })
@@ -358,6 +364,7 @@ mod tests {
             id: "w".into(),
             control: Some("localhost:1".into()),
             logging: Some("localhost:2".into()),
+            status: Some("localhost:3".into()),
             ..Worker::default()
         };
         assert_eq!(command, Command::Worker(expected));

@@ -1,5 +1,6 @@
 //! What users write: functions over elements, and the typed ports they reach the pipeline through.
 
+mod after_commit;
 pub mod builtin;
 pub mod checks;
 mod closure;
@@ -8,6 +9,7 @@ mod context;
 mod edge;
 mod metric;
 mod named;
+mod options;
 mod out;
 mod ports;
 mod scope;
@@ -19,19 +21,24 @@ pub mod timer;
 mod views;
 mod window_function;
 
+pub use after_commit::{AfterCommit, Commit, Commits};
 pub use closure::{Filter, FlatMap, Map, Start, Step, Steps, Then, TryMap, steps};
 pub use combine::{CombineFn, Count, Max, Mean, Merge, Min, Plain, Sum};
 pub use context::{BundleCx, Cx};
 pub use edge::{Consumer, Discard, Link};
 pub use metric::{
-    Counter, CounterCell, Distribution, DistributionCell, Gauge, GaugeCell, MetricCell, MetricId,
-    MetricSet, Spread,
+    ApiCall, ApiCounts, BoundedTrie, BoundedTrieCell, BoundedTrieData, BucketOptions, Buckets,
+    Counter, CounterCell, Distribution, DistributionCell, DoubleDistribution,
+    DoubleDistributionCell, DoubleGauge, DoubleGaugeCell, DoubleSpread, DoubleSum, DoubleSumCell,
+    Exponential, Gauge, GaugeCell, Histogram, HistogramCell, HistogramData, Linear, MetricCell,
+    MetricId, MetricSet, Spread, StringSet, StringSetCell, TrieNode, TriePath,
 };
 pub use named::{FUNCTION_URN, FunctionPayload, Named, namespace};
+pub use options::{OptionValues, Options};
 pub use out::{Meter, Out, Sampler};
 pub use ports::{Describe, InWindow, OutSlot, Port, Ports, Wiring};
 pub use scope::Scope;
-pub use services::{Clock, Services, SideKey, StateKey, StatePort};
+pub use services::{CellKey, Clock, Services, SideKey, StateKey, StatePort};
 pub use side::{EncodeKey, Reframe, Side, SideAccess, SideReader, SideWindows, View};
 pub use site::Site;
 pub use state::{StateKind, StateProtocol};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::{Commits, OptionValues};
 use crate::element::Page;
 use crate::error::Result;
 
@@ -14,6 +15,10 @@ pub struct Services {
     pub state: Arc<dyn StatePort>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
+    /// The options of the pipeline.
+    pub options: OptionValues,
+    /// Takes what functions want done after the bundle in hand is committed.
+    pub commits: Commits,
 }
 
 /// Wall time.
@@ -29,6 +34,32 @@ pub trait StatePort: Send + Sync {
     /// # Errors
     /// The runner refused, or the connection broke.
     fn get(&self, key: &StateKey, continuation: &Bytes) -> Result<Page>;
+
+    /// Adds encoded values to what the runner keeps under `key`. Does not wait for the runner: what it refuses fails the
+    /// bundle at its end.
+    ///
+    /// # Errors
+    /// The connection broke, or the state cannot be written.
+    fn append(&self, key: &StateKey, data: Bytes) -> Result<()>;
+
+    /// Forgets what the runner keeps under `key`. Does not wait, as [`append`](Self::append) does not.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    fn clear(&self, key: &StateKey) -> Result<()>;
+}
+
+/// The state of one key in one window.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CellKey {
+    /// The transform's id in the descriptor.
+    pub transform: Arc<str>,
+    /// The state's local name.
+    pub state: Arc<str>,
+    /// The encoded window.
+    pub window: Bytes,
+    /// The encoded key.
+    pub key: Bytes,
 }
 
 /// A side input of a transform, in one window of the side input.
@@ -53,4 +84,12 @@ pub enum StateKey {
     MultimapSide(SideKey, Bytes),
     /// The distinct keys of a multimap side input.
     MultimapKeysSide(SideKey),
+    /// The values of a bag.
+    BagUser(CellKey),
+    /// The values of one encoded map key of a multimap.
+    MultimapUser(CellKey, Bytes),
+    /// The distinct map keys of a multimap. To clear them is to clear the whole multimap.
+    MultimapKeysUser(CellKey),
+    /// The values of an ordered list whose sort keys lie within `[from, to)`.
+    OrderedListUser(CellKey, i64, i64),
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What a transform is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Setting up, or starting the bundle.
     Start,
@@ -18,7 +18,7 @@ pub enum Phase {
     Timers,
 }
 
-/// The word: `(index + 1) << 2 | phase`; zero where no transform runs.
+/// The word: `turn << 32 | (index + 1) << 2 | phase`; zero where no transform runs.
 #[derive(Clone, Default)]
 pub struct Activity(Arc<AtomicU64>);
 
@@ -32,9 +32,14 @@ impl Activity {
             2 => Phase::Finish,
             _ => Phase::Timers,
         };
-        (word >> 2)
+        (word as u32 >> 2)
             .checked_sub(1)
             .map(|index| (index as usize, phase))
+    }
+
+    /// Which piece of work the running transform is at, if it says so by [`Here::proceed`].
+    pub fn turn(&self) -> u32 {
+        (self.0.load(Relaxed) >> 32) as u32
     }
 
     /// Says that no transform runs.
@@ -68,6 +73,15 @@ impl Here {
         before
     }
 
+    /// Says that this transform, which runs, is at piece `turn` of its work. Only for work that no edge brings: elements
+    /// are counted, and so tell a bundle that moves from one that does not.
+    #[inline]
+    pub fn proceed(&self, turn: u32) {
+        let place = self.word.load(Relaxed) as u32;
+        self.word
+            .store(u64::from(turn) << 32 | u64::from(place), Relaxed);
+    }
+
     /// Says that what ran before runs again.
     #[inline]
     pub fn leave(&self, before: u64) {
@@ -84,8 +98,7 @@ pub struct PhaseTimes {
 impl PhaseTimes {
     /// Adds to a phase.
     pub fn add(&self, phase: Phase, millis: u64) {
-        let cell = &self.millis[phase as usize];
-        cell.store(cell.load(Relaxed) + millis, Relaxed);
+        self.millis[phase as usize].fetch_add(millis, Relaxed);
     }
 
     /// Milliseconds in `phase` so far in this bundle.
@@ -117,5 +130,25 @@ mod tests {
         assert_eq!(activity.now(), Some((0, Phase::Process)));
         outer.leave(idle);
         assert_eq!(activity.now(), None);
+    }
+
+    #[test]
+    fn pieces_of_work_are_told_apart() {
+        let activity = Activity::default();
+        let (outer, inner) = (activity.here(0), activity.here(1));
+        outer.enter(Phase::Finish);
+        outer.proceed(1);
+        outer.proceed(2);
+        assert_eq!(
+            (activity.now(), activity.turn()),
+            (Some((0, Phase::Finish)), 2)
+        );
+        let before = inner.enter(Phase::Process);
+        assert_eq!(
+            (activity.now(), activity.turn()),
+            (Some((1, Phase::Process)), 0)
+        );
+        inner.leave(before);
+        assert_eq!(activity.turn(), 2);
     }
 }

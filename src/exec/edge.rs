@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::flow::{Flow, FlowLink, Keyed, Opaque, Typed, flow_id};
 use super::nodes::{
     Assign, Decode, Encode, Fanout, KeyJoin, KeySplit, Shared, SharedCore, Sink, SinkSpec,
+    TasteSpec,
 };
 use super::source::{Source, SourceNode, SourceSpec};
 use crate::dofn::{Discard, Meter};
@@ -59,6 +60,8 @@ pub(crate) trait FlowOps: Send + Sync {
     fn sink(&self, own: &Coder, spec: SinkSpec) -> Result<AnyLink>;
     fn discard(&self) -> AnyLink;
     fn fanout(&self, links: Vec<AnyLink>) -> Result<AnyLink>;
+    /// A link that looks at items of `own` before `link` takes them.
+    fn taste(&self, own: &Coder, spec: TasteSpec<'_>, link: AnyLink) -> Result<AnyLink>;
     /// A maker of links that all end in `link`, with the number of them yet to come.
     fn share(&self, link: AnyLink, meter: Meter) -> Result<Box<dyn SharedMaker>>;
     fn assign(&self, window_fn: WindowFn, meter: Meter, link: AnyLink) -> Result<AnyLink>;
@@ -212,6 +215,10 @@ impl<F: Flow + Convert> FlowOps for OpsOf<F> {
             .map(unbox::<F>)
             .collect::<Result<Vec<_>>>()?;
         Ok(erase::<F>(Box::new(Fanout::<F>::new(links))))
+    }
+
+    fn taste(&self, own: &Coder, spec: TasteSpec<'_>, link: AnyLink) -> Result<AnyLink> {
+        Ok(erase::<F>(spec.before::<F>(own, unbox::<F>(link)?)))
     }
 
     fn share(&self, link: AnyLink, meter: Meter) -> Result<Box<dyn SharedMaker>> {

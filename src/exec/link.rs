@@ -9,12 +9,14 @@ use bytes::Bytes;
 use super::activity::{Activity, PhaseTimes};
 use super::edge::{AnyLink, Edge, FlowOps, Form, SharedMaker, adapt, erase, ops, unbox};
 use super::flow::Opaque;
+use super::held::{HeldBuffer, HeldOutput};
 use super::nodes::{
-    CombinePlace, MapWindows, MergeWindows, Merger, ParDoPlace, SinkSpec, WindowPlace,
+    CombinePlace, MapWindows, MergeWindows, Merger, ParDoPlace, SinkSpec, TasteSpec, WindowPlace,
     merge_standard,
 };
 use super::plan::{IdleSinks, Plan, PlanMetrics, from_panic};
 use super::registry::{Linked, Registry};
+use super::samples::Tasting;
 use super::side::{side_windows, with_framing};
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
 use super::timers::{LocalTimers, PlanTimers, TimerPlace, TimerStreams, first_family};
@@ -46,6 +48,11 @@ pub trait Outbox: Send + Sync {
     /// # Errors
     /// As [`Outbox::send`].
     fn close(&self, output: usize, data: Bytes) -> Result<()>;
+
+    /// Takes bytes of a sink if that needs no waiting, and leaves `data` empty; else leaves it as it is. More may follow.
+    fn offer(&self, sink: usize, data: &mut Vec<u8>) {
+        let _ = (sink, data);
+    }
 }
 
 /// What a plan needs from outside.
@@ -55,6 +62,12 @@ pub struct LinkServices {
     pub functions: Services,
     /// Where sinks write.
     pub outbox: Arc<dyn Outbox>,
+    /// Where samples of elements go, if any are wanted.
+    pub samples: Option<Tasting>,
+    /// Sinks send what they have once it is this many bytes.
+    pub flush_bytes: usize,
+    /// Whether what sinks have may be sent on before that: see [`Plan::held`].
+    pub sends_early: bool,
 }
 
 /// Links a plan.
@@ -63,7 +76,19 @@ pub struct LinkServices {
 /// A function that the registry lacks or that fails to set up, or types that do not fit together. A panic in user code
 /// is an error, too.
 pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -> Result<Plan> {
-    let activity = Activity::default();
+    link_watched(spec, registry, services, Activity::default())
+}
+
+/// As [`link`]; `activity`, which becomes the plan's, says meanwhile which function is being set up.
+///
+/// # Errors
+/// As [`link`].
+pub fn link_watched(
+    spec: Arc<PlanSpec>,
+    registry: &Registry,
+    services: &LinkServices,
+    activity: Activity,
+) -> Result<Plan> {
     let linker = Linker {
         spec: &spec,
         registry,
@@ -76,6 +101,7 @@ pub fn link(spec: Arc<PlanSpec>, registry: &Registry, services: &LinkServices) -
         sinks: spec.sinks().map(|(index, ..)| index).collect(),
         fed: HashSet::new(),
         timers: HashMap::new(),
+        held: Vec::new(),
         pages: Arc::new(TailPages(services.functions.state.clone())),
     };
     let linked = catch_unwind(AssertUnwindSafe(|| linker.link()));
@@ -107,6 +133,8 @@ struct Linker<'a> {
     fed: HashSet<usize>,
     /// By node.
     timers: HashMap<usize, TimerStreams>,
+    /// What sinks collect, by their indices, where it may be sent on early.
+    held: Vec<(usize, HeldBuffer)>,
     pages: Arc<dyn Pages>,
 }
 
@@ -146,6 +174,7 @@ impl Linker<'_> {
             sources,
             timers,
             idle,
+            HeldOutput::new(self.services.outbox.clone(), self.held),
             self.activity,
             metrics,
         ))
@@ -226,10 +255,24 @@ impl Linker<'_> {
                 self.reader(node, form).at("transform", id)
             })
             .collect::<Result<Vec<_>>>()?;
-        match links.len() {
-            0 => Ok(form.ops.discard()),
-            1 => Ok(links.swap_remove(0)),
-            _ => form.ops.fanout(links),
+        let link = match links.len() {
+            0 => form.ops.discard(),
+            1 => links.swap_remove(0),
+            _ => form.ops.fanout(links)?,
+        };
+        let spec = &self.spec.collections[collection];
+        match (&self.services.samples, &spec.coder) {
+            (Some(tasting), Some(wire)) => {
+                let taste = TasteSpec {
+                    tasting,
+                    collection: &spec.id,
+                    wire,
+                    clock: self.services.functions.clock.clone(),
+                    pages: &self.pages,
+                };
+                form.ops.taste(&form.coder, taste, link)
+            }
+            _ => Ok(link),
         }
     }
 
@@ -245,11 +288,15 @@ impl Linker<'_> {
                     .position(|sink| *sink == node)
                     .unwrap_or_default();
                 self.fed.insert(index);
+                let held = self.services.sends_early.then(HeldBuffer::default);
+                self.held.extend(held.clone().map(|held| (index, held)));
                 let sink = SinkSpec {
                     index,
                     value: port.value.clone(),
                     headers: matches!(port.header, HeaderSpec::Encoded(_)),
                     outbox: self.services.outbox.clone(),
+                    flush_bytes: self.services.flush_bytes,
+                    held,
                     pages: self.pages.clone(),
                 };
                 form.ops.sink(&form.coder, sink)
@@ -413,6 +460,7 @@ impl Linker<'_> {
             sides,
             states,
             timers,
+            finalizes,
         } = &spec.kind
         else {
             return Err(Error::descriptor("not a function"));
@@ -468,6 +516,9 @@ impl Linker<'_> {
             if let Some(form) = function.sides.iter().find(|form| form.tag == side.tag) {
                 wiring.add_side(&side.tag, with_framing(reader, form, &side.coder)?);
             }
+        }
+        if *finalizes {
+            wiring.add_after_commit();
         }
         for state in states {
             wiring.add_state(&state.tag, state.protocol);

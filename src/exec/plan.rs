@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::activity::{Activity, PhaseTimes};
+use super::held::HeldOutput;
 use super::link::Outbox;
 use super::source::{Source, SourceProgress};
 use super::timers::PlanTimers;
@@ -65,6 +66,7 @@ pub struct Plan {
     sources: Vec<Box<dyn Source>>,
     timers: PlanTimers,
     idle: IdleSinks,
+    held: Arc<HeldOutput>,
     activity: Activity,
     metrics: Arc<PlanMetrics>,
 }
@@ -75,6 +77,7 @@ impl Plan {
         sources: Vec<Box<dyn Source>>,
         timers: PlanTimers,
         idle: IdleSinks,
+        held: HeldOutput,
         activity: Activity,
         metrics: PlanMetrics,
     ) -> Self {
@@ -84,6 +87,7 @@ impl Plan {
             sources,
             timers,
             idle,
+            held: Arc::new(held),
             activity,
             metrics,
         }
@@ -97,6 +101,11 @@ impl Plan {
     /// Where the bundle is.
     pub fn activity(&self) -> &Activity {
         &self.activity
+    }
+
+    /// What sinks hold back while a bundle runs.
+    pub fn held(&self) -> &Arc<HeldOutput> {
+        &self.held
     }
 
     /// What is counted.

@@ -50,6 +50,15 @@ pub(crate) trait Source: Send {
 #[derive(Clone)]
 pub struct SourceProgress(Arc<AtomicU64>);
 
+/// Work that was done and work that is left, in one unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Work {
+    /// What was done.
+    pub completed: f64,
+    /// What is left.
+    pub remaining: f64,
+}
+
 const NO_STOP: u32 = u32::MAX;
 
 impl Default for SourceProgress {
@@ -85,6 +94,17 @@ impl SourceProgress {
     /// The index of the element in hand; −1 before the first.
     pub fn index(&self) -> i64 {
         self.begun() - 1
+    }
+
+    /// How many elements are done, the one in hand not, and how many are left. `None` before a split has said where the
+    /// bundle stops: before, only the runner knows.
+    pub fn work(&self) -> Option<Work> {
+        let (begun, stop) = Self::unpack(self.0.load(Ordering::SeqCst));
+        let completed = (begun - 1).max(0);
+        (stop != i64::MAX).then(|| Work {
+            completed: completed as f64,
+            remaining: (stop - completed) as f64,
+        })
     }
 
     /// How many elements were begun.
@@ -241,6 +261,7 @@ mod tests {
     fn a_split_and_the_next_element_never_miss_each_other() {
         let progress = SourceProgress::default();
         assert_eq!(progress.index(), -1);
+        assert_eq!(progress.work(), None);
         for _ in 0..4 {
             assert!(progress.begin());
         }
@@ -258,6 +279,11 @@ mod tests {
                 first_residual: 10
             }
         );
+        let work = Work {
+            completed: 3.0,
+            remaining: 7.0,
+        };
+        assert_eq!(progress.work(), Some(work));
         for _ in 4..10 {
             assert!(progress.begin());
         }

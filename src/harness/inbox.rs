@@ -8,7 +8,9 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use beam_proto::fnexec::Elements;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
@@ -24,6 +26,29 @@ pub(crate) struct Stretch {
     pub(crate) family: Option<String>,
     pub(crate) data: Bytes,
     pub(crate) last: bool,
+}
+
+/// The stretches of a message by instruction: the data first, as timers come after data that stands in the same message.
+pub(crate) fn stretches(elements: Elements) -> impl Iterator<Item = (String, Stretch)> {
+    let data = elements.data.into_iter().map(|data| {
+        let stretch = Stretch {
+            transform: data.transform_id,
+            family: None,
+            data: data.data,
+            last: data.is_last,
+        };
+        (data.instruction_id, stretch)
+    });
+    let timers = elements.timers.into_iter().map(|timers| {
+        let stretch = Stretch {
+            transform: timers.transform_id,
+            family: Some(timers.timer_family_id),
+            data: timers.timers,
+            last: timers.is_last,
+        };
+        (timers.instruction_id, stretch)
+    });
+    data.chain(timers)
 }
 
 /// What all inboxes of a worker share.
@@ -42,6 +67,17 @@ impl InboxBudget {
     /// How many bundle threads wait for input.
     pub(crate) fn starving(&self) -> Arc<AtomicUsize> {
         self.starving.clone()
+    }
+
+    /// What one bundle may hold in memory, in bytes.
+    pub(crate) fn share(&self) -> usize {
+        self.share
+    }
+
+    /// How many bundles wait for input: with a thread, and without.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
+        (count(&self.starving), count(&self.expectant))
     }
 
     /// Whether some bundle needs what may be further back in a stream.
@@ -83,6 +119,8 @@ struct State {
     spill: Spill,
     spilled: usize,
     waiting: bool,
+    /// How long the bundle's thread has waited for input.
+    waited: Duration,
     end: Option<Error>,
 }
 
@@ -160,6 +198,23 @@ impl Inbox {
         }
     }
 
+    /// Takes the whole input of a bundle at once. It is in memory anyway, so no budget holds it up. `short` is the error of
+    /// a bundle that wants more.
+    pub(crate) fn fill(&self, stretches: impl IntoIterator<Item = Stretch>, short: Error) {
+        let mut state = self.state();
+        for stretch in stretches {
+            state.bytes += stretch.data.len();
+            state.queue.push_back(Queued {
+                transform: stretch.transform,
+                family: stretch.family,
+                data: Held::Memory(stretch.data),
+                last: stretch.last,
+            });
+        }
+        drop(state);
+        self.cut_off(short);
+    }
+
     /// Takes the next stretch. Blocks until there is one.
     ///
     /// # Errors
@@ -168,6 +223,7 @@ impl Inbox {
         let mut state = self.state();
         if state.queue.is_empty() && state.end.is_none() {
             state.waiting = true;
+            let since = Instant::now();
             self.budget.starving.fetch_add(1, Ordering::SeqCst);
             self.budget.changed.notify_waiters();
             while state.queue.is_empty() && state.end.is_none() {
@@ -177,6 +233,7 @@ impl Inbox {
                     .unwrap_or_else(PoisonError::into_inner);
             }
             state.waiting = false;
+            state.waited += since.elapsed();
             self.budget.starving.fetch_sub(1, Ordering::SeqCst);
         }
         let Some(queued) = state.queue.pop_front() else {
@@ -226,6 +283,16 @@ impl Inbox {
     /// Whether the bundle's thread waits for input.
     pub(crate) fn is_waiting(&self) -> bool {
         self.state().waiting
+    }
+
+    /// How long the bundle's thread has waited for input.
+    pub(crate) fn waited(&self) -> Duration {
+        self.state().waited
+    }
+
+    /// Bytes in memory, unless the inbox is in use: whoever asks may not wait for a disk.
+    pub(crate) fn queued(&self) -> Option<usize> {
+        self.state.try_lock().ok().map(|state| state.bytes)
     }
 
     /// Bytes in memory and stretches on disk.
@@ -326,6 +393,22 @@ mod tests {
         assert_eq!(slow.pop().expect("there").data, "spilled");
         assert_eq!(slow.pop().expect("there").data, "y");
         assert_eq!(slow.held(), (0, 0));
+    }
+
+    #[test]
+    fn a_whole_input_is_never_held_up() {
+        let inbox = Inbox::new(&InboxBudget::new(8));
+        let whole = [stretch(b"more than the share", false), stretch(b"", true)];
+        inbox.fill(whole, Error::transport("short"));
+        // What comes through a stream all the same is dropped.
+        assert_eq!(
+            poll(pin!(inbox.push(stretch(b"late", false)))),
+            Poll::Ready(())
+        );
+        assert_eq!(inbox.pop().expect("there").data, "more than the share");
+        assert_eq!(inbox.pop().expect("there"), stretch(b"", true));
+        assert_eq!(inbox.held(), (0, 0));
+        assert_eq!(inbox.pop().expect_err("no more").message(), "short");
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Pool {
     pub fn new(registry: Arc<Registry>) -> Self {
         Pool {
             registry,
-            budgets: Budgets::default(),
+            budgets: Budgets::of_this_machine(),
             workers: Arc::default(),
         }
     }
@@ -71,6 +71,7 @@ impl Pool {
             control_endpoint: url(request.control_endpoint),
             logging_endpoint: url(request.logging_endpoint),
             budgets: self.budgets.clone(),
+            ..Options::default()
         };
         let runner = options
             .control_endpoint

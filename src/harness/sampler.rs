@@ -1,4 +1,5 @@
-//! One thread that now and then looks where each bundle is, and puts the time down to that transform.
+//! One thread that now and then looks where each bundle is: it puts the time down to that transform, and notices what
+//! does not move. It runs no user code, so that nothing can hold it up.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -7,12 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::bundles::Bundles;
 use super::context::{self, LogContext};
+use super::stuck::Reporter;
 
-/// Time between two looks. Execution times are estimates: whatever is shorter is seen in proportion to its length.
-const PERIOD: Duration = Duration::from_millis(100);
-
-/// Looks between two searches for idle plans.
-const EVICT_EVERY: u32 = 100;
+/// Time between two searches for idle plans.
+const EVICT_EVERY: Duration = Duration::from_secs(10);
 
 /// The sampling thread of a worker; ends when dropped.
 pub(crate) struct Sampler {
@@ -21,11 +20,15 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// Starts the thread.
+    /// Starts the thread, which looks once in each `period`.
     ///
     /// # Errors
     /// No thread can be started.
-    pub(crate) fn start(bundles: Arc<Bundles>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        bundles: Arc<Bundles>,
+        period: Duration,
+        reporter: Reporter,
+    ) -> std::io::Result<Self> {
         let (stop, stopped) = sync_channel::<()>(0);
         let thread = std::thread::Builder::new()
             .name("sampler".into())
@@ -34,20 +37,14 @@ impl Sampler {
                     queue: bundles.log.clone(),
                     bundle: None,
                 }));
-                let (mut last, mut looks) = (Instant::now(), 0u32);
-                while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+                let mut last = Instant::now();
+                let mut evicted = last;
+                while stopped.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
                     let now = Instant::now();
-                    let millis = u64::try_from((now - last).as_millis()).unwrap_or(0);
+                    look(&bundles, last, now, &reporter);
                     last = now;
-                    for (_, running) in bundles.instructions().running() {
-                        if let Some((node, phase)) = running.activity.now()
-                            && let Some(times) = running.metrics.times.get(node)
-                        {
-                            times.add(phase, millis);
-                        }
-                    }
-                    looks = looks.wrapping_add(1);
-                    if looks.is_multiple_of(EVICT_EVERY) {
+                    if now - evicted >= EVICT_EVERY {
+                        evicted = now;
                         bundles.evict();
                     }
                 }
@@ -57,6 +54,16 @@ impl Sampler {
             thread: Some(thread),
         })
     }
+}
+
+fn look(bundles: &Bundles, last: Instant, now: Instant, reporter: &Reporter) {
+    let works = bundles.instructions().works();
+    works.iter().for_each(|work| work.count(last, now));
+    let seen = works
+        .iter()
+        .map(|work| (work.instruction.clone(), work.place()));
+    let found = bundles.lulls().look(now, seen);
+    reporter.report(&found, &works);
 }
 
 impl Drop for Sampler {

@@ -1,22 +1,40 @@
 //! One worker: connects to a runner, serves it, and ends in good order.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use beam_proto::fnexec::ProvisionInfo;
+use tokio::sync::{oneshot, watch};
 
-use super::bundles::{Bundles, Plans};
+use super::bundles::{Bundles, SystemClock};
+use super::cache::StateCache;
 use super::context::{self, LogContext};
+use super::failures::Failures;
+use super::finalize::Finalizers;
+use super::flusher;
 use super::inbox::InboxBudget;
 use super::instructions::Instructions;
 use super::jobs::Jobs;
+use super::log::process_level;
+use super::log::queue::LogQueue;
+use super::lulls::Lulls;
 use super::metrics::ShortIds;
+use super::options::{LogLevels, WorkerOptions};
+use super::plans::Plans;
+use super::process;
 use super::rim::Rim;
 use super::sampler::Sampler;
+use super::samples::Sampling;
+use super::status;
+use super::stuck::Reporter;
+use super::watch::Watch;
 use super::wire::control::Control;
 use super::wire::data::DataClients;
-use super::wire::logging::{self, LogQueue};
+use super::wire::logging;
 use super::wire::state::StateClients;
+use super::wire::status::StatusStream;
 use super::wire::{Peer, provision};
 use crate::error::{Context, Error, Result};
 use crate::exec::Registry;
@@ -33,6 +51,9 @@ const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The runner's promise that it knows short ids.
 const SHORT_IDS: &str = "beam:protocol:monitoring_info_short_ids:v1";
 
+/// The runner's promise that it reads output which stands in the answer to a bundle.
+const EMBEDDED_OUTPUT: &str = "beam:protocol:control_response_elements_embedding:v1";
+
 /// Where a worker finds its runner, and what it may use.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -44,8 +65,14 @@ pub struct Options {
     pub control_endpoint: Option<String>,
     /// `host:port` of the logging service, unless the provision service names it.
     pub logging_endpoint: Option<String>,
+    /// `host:port` of the status service, unless the provision service names it. Many runners have none.
+    pub status_endpoint: Option<String>,
     /// What may wait in memory.
     pub budgets: Budgets,
+    /// How closely bundles are watched.
+    pub watch: Watch,
+    /// Which elements are kept for people who look into a running pipeline.
+    pub sampling: Sampling,
 }
 
 /// What may wait in memory, in bytes.
@@ -55,6 +82,25 @@ pub struct Budgets {
     pub inbound: usize,
     /// Output for one data service before it is sent.
     pub outbound: usize,
+}
+
+impl Budgets {
+    /// Budgets that fit the memory which this process may use.
+    pub fn of_this_machine() -> Self {
+        process::memory().map_or_else(Budgets::default, Budgets::within)
+    }
+
+    /// Budgets for a process that may use so many bytes of memory: a small part of it for each bundle and each service,
+    /// as many run at once and functions need room, too.
+    pub fn within(memory: u64) -> Self {
+        let most = Budgets::default();
+        let share = usize::try_from(memory / 32).unwrap_or(usize::MAX);
+        let share = share.max(1 << 20);
+        Budgets {
+            inbound: share.min(most.inbound),
+            outbound: share.min(most.outbound),
+        }
+    }
 }
 
 impl Default for Budgets {
@@ -70,8 +116,11 @@ impl Default for Budgets {
 /// Runs a worker until its runner lets it go, or until the process gets SIGTERM or SIGINT: then bundles that run come
 /// to their end first. Blocks this thread, which becomes the rim.
 ///
+/// A runner that provisions the worker may name siblings: workers that it counts on in the same process. They run on
+/// threads of their own, and share nothing with this one but the functions.
+///
 /// # Errors
-/// The runner cannot be reached, or its control stream breaks. A stream that ends in good order is not an error.
+/// The runner cannot be reached, or a control stream breaks. A stream that ends in good order is not an error.
 pub fn run(options: Options, registry: Arc<Registry>) -> Result<()> {
     let (stop, stopped) = watch::channel(false);
     let end = End {
@@ -111,6 +160,17 @@ pub(crate) fn run_until(
     end: End,
     connected: impl FnOnce(Result<Remains, String>),
 ) -> Result<()> {
+    run_told(options, None, registry, end, connected)
+}
+
+/// As [`run_until`]; asks the provision service, unless it has `told` already.
+fn run_told(
+    options: Options,
+    told: Option<ProvisionInfo>,
+    registry: Arc<Registry>,
+    end: End,
+    connected: impl FnOnce(Result<Remains, String>),
+) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -123,7 +183,7 @@ pub(crate) fn run_until(
         }
     };
     let rim = Rim::new(runtime.handle().clone());
-    let outcome = runtime.block_on(serve(options, registry, rim, end, connected));
+    let outcome = runtime.block_on(serve(options, told, registry, rim, end, connected));
     context::enter(None);
     // Bundles that do not end keep their threads; they must not keep the runtime.
     runtime.shutdown_background();
@@ -132,6 +192,7 @@ pub(crate) fn run_until(
 
 async fn serve(
     options: Options,
+    told: Option<ProvisionInfo>,
     registry: Arc<Registry>,
     rim: Rim,
     end: End,
@@ -140,7 +201,7 @@ async fn serve(
     if let Some(stop) = end.on_signal {
         tokio::spawn(tell_at_signal(stop));
     }
-    let worker = match Worker::connect(options, registry, rim).await {
+    let mut worker = match Worker::connect(options, told, registry.clone(), rim).await {
         Ok(worker) => {
             connected(Ok(Remains(Arc::downgrade(&worker.bundles))));
             worker
@@ -150,7 +211,70 @@ async fn serve(
             return Err(error);
         }
     };
-    worker.serve(end.stopped).await
+    let siblings = std::mem::take(&mut worker.siblings).into_iter();
+    let siblings: Vec<_> = siblings
+        .map(|sibling| sibling.start(registry.clone(), end.stopped.clone()))
+        .collect();
+    worker.serve(end.stopped).await?;
+    for outcome in siblings {
+        outcome
+            .await
+            .unwrap_or_else(|_| Err(Error::config("a sibling of the worker came to no end")))?;
+    }
+    Ok(())
+}
+
+/// Another worker that the runner wants in this process.
+struct Sibling {
+    options: Options,
+    told: ProvisionInfo,
+}
+
+impl Sibling {
+    /// All siblings that the runner names to a worker. It tells them what it told the worker.
+    fn all_of(options: &Options, told: &ProvisionInfo) -> Vec<Self> {
+        let others = told
+            .sibling_worker_ids
+            .iter()
+            .filter(|id| **id != options.id);
+        let siblings = others.map(|id| Sibling {
+            options: Options {
+                id: id.clone(),
+                ..options.clone()
+            },
+            told: ProvisionInfo {
+                sibling_worker_ids: Vec::new(),
+                ..told.clone()
+            },
+        });
+        siblings.collect()
+    }
+
+    /// Runs it on a thread of its own. Yields how it ended.
+    fn start(
+        self,
+        registry: Arc<Registry>,
+        stopped: watch::Receiver<bool>,
+    ) -> oneshot::Receiver<Result<()>> {
+        let (ended, outcome) = oneshot::channel();
+        let id = self.options.id.clone();
+        let end = End {
+            stopped,
+            on_signal: None,
+        };
+        let thread = std::thread::Builder::new().name(format!("worker {id}"));
+        let thread = thread.spawn(move || {
+            let outcome = run_told(self.options, Some(self.told), registry, end, |_| {});
+            if let Err(error) = &outcome {
+                tracing::error!("the sibling {id:?} of the worker has ended: {error}");
+            }
+            let _ = ended.send(outcome);
+        });
+        if let Err(error) = thread {
+            tracing::error!("no thread can be started for a sibling of the worker: {error}");
+        }
+        outcome
+    }
 }
 
 /// Tells of the first signal to end. A second one ends the process as it would without us.
@@ -186,18 +310,33 @@ struct Worker {
     log: Arc<LogQueue>,
     logging: Option<tokio::task::JoinHandle<()>>,
     moving: tokio::task::JoinHandle<()>,
+    /// Sends on what slow bundles hold back.
+    flowing: Option<tokio::task::JoinHandle<()>>,
+    siblings: Vec<Sibling>,
     _sampler: Sampler,
+    _status: Option<StatusStream>,
 }
 
 impl Worker {
-    async fn connect(options: Options, registry: Arc<Registry>, rim: Rim) -> Result<Self> {
+    async fn connect(
+        options: Options,
+        told: Option<ProvisionInfo>,
+        registry: Arc<Registry>,
+        rim: Rim,
+    ) -> Result<Self> {
         registry.check()?;
+        let started = Instant::now();
         let peer = Peer::new(&options.id)?;
-        let log = Arc::new(LogQueue::default());
-        let info = match &options.provision_endpoint {
-            Some(endpoint) => provision::fetch(&peer, endpoint, PROVISION_TIMEOUT).await?,
-            None => Default::default(),
+        let mut info = match (told, &options.provision_endpoint) {
+            (Some(told), _) => told,
+            (None, Some(endpoint)) => provision::fetch(&peer, endpoint, PROVISION_TIMEOUT).await?,
+            (None, None) => Default::default(),
         };
+        let siblings = Sibling::all_of(&options, &info);
+        let (worker_options, doubts) = WorkerOptions::of(info.pipeline_options.take());
+        let levels = worker_options.log_levels.clone();
+        let levels = levels.unwrap_or_else(|| LogLevels::all(process_level()));
+        let log = Arc::new(LogQueue::new(levels));
         let named = |descriptor: Option<beam_proto::pipeline::ApiServiceDescriptor>,
                      option: Option<String>| {
             descriptor
@@ -206,8 +345,15 @@ impl Worker {
                 .or(option)
                 .filter(|url| !url.is_empty())
         };
-        let logging = named(info.logging_endpoint, options.logging_endpoint)
-            .map(|endpoint| tokio::spawn(logging::run(peer.clone(), endpoint, log.clone())));
+        // Held by the stream for as long as it lives.
+        let (alive, logged) = sync_channel::<()>(0);
+        let logging = named(info.logging_endpoint, options.logging_endpoint).map(|endpoint| {
+            let stream = logging::run(peer.clone(), endpoint, log.clone());
+            tokio::spawn(async move {
+                let _alive = alive;
+                stream.await;
+            })
+        });
         if logging.is_some() {
             context::enter(Some(LogContext {
                 queue: log.clone(),
@@ -222,14 +368,22 @@ impl Worker {
         let control = Control::connect(peer.clone(), &control)
             .await
             .at("worker", &options.id)?;
+        for doubt in doubts {
+            tracing::warn!("{doubt}");
+        }
         let functions = registry.names().count();
         tracing::info!(
             "ferrobeam {} knows {functions} functions",
             env!("CARGO_PKG_VERSION")
         );
-        let budget = InboxBudget::new(options.budgets.inbound);
+        let watch = options.watch.told(&worker_options);
+        let sampling = options.sampling.told(&worker_options);
+        let inbound = worker_options.inbound_budget;
+        let outbound = worker_options.outbound_budget;
+        let budget = InboxBudget::new(inbound.unwrap_or(options.budgets.inbound));
+        let runner_can = |what: &str| info.runner_capabilities.iter().any(|c| c == what);
         let jobs = Jobs::new(budget.starving());
-        let instructions = Arc::new(Instructions::new(budget));
+        let instructions = Arc::new(Instructions::new(budget.clone()));
         let bundles = Arc::new(Bundles {
             registry,
             rim,
@@ -237,17 +391,26 @@ impl Worker {
                 peer.clone(),
                 instructions.clone(),
                 jobs.clone(),
-                options.budgets.outbound,
+                outbound.unwrap_or(options.budgets.outbound),
             ),
             instructions,
-            state: StateClients::new(peer),
+            state: StateClients::new(peer.clone()),
+            cache: Arc::new(StateCache::new(worker_options.state_cache_bytes)),
             descriptors: control.descriptors(),
             answers: control.answers(),
             short_ids: ShortIds::new(&options.id),
-            short_ids_only: info.runner_capabilities.iter().any(|c| c == SHORT_IDS),
+            short_ids_only: runner_can(SHORT_IDS),
+            embeds_output: runner_can(EMBEDDED_OUTPUT),
+            finalizers: Finalizers::new(Arc::new(SystemClock)),
             log: log.clone(),
             jobs: jobs.clone(),
+            options: worker_options,
             plans: Mutex::new(Plans::default()),
+            budget,
+            lulls: Mutex::new(Lulls::new(watch)),
+            failures: Failures::default(),
+            samples: sampling.samples(),
+            tearing: Arc::new(AtomicBool::new(false)),
         });
         let worker = Arc::downgrade(&bundles);
         jobs.set_work(move |jobs| {
@@ -256,15 +419,40 @@ impl Worker {
             }
         });
         let moving = tokio::spawn(jobs.keep_moving());
-        let sampler = Sampler::start(bundles.clone())
+        let reporter = Reporter {
+            log: log.clone(),
+            logged: logging.is_some().then_some(logged),
+            timeout: watch.timeout,
+        };
+        let flowing = bundles
+            .options
+            .flush_every
+            .map(|every| tokio::spawn(flusher::keep_flowing(bundles.instructions.clone(), every)));
+        let sampler = Sampler::start(bundles.clone(), watch.sane_period(), reporter)
             .map_err(|e| Error::config("the sampling thread cannot be started").because(e))?;
+        let status = named(info.status_endpoint, options.status_endpoint).map(|endpoint| {
+            let (about, id) = (bundles.clone(), options.id);
+            let log = LogContext {
+                queue: log.clone(),
+                bundle: None,
+            };
+            StatusStream::start(peer, endpoint, log, move || {
+                status::page(&id, started, &about)
+            })
+        });
+        let status = status
+            .transpose()
+            .map_err(|e| Error::config("the status thread cannot be started").because(e))?;
         Ok(Worker {
             control,
             bundles,
             log,
             logging,
             moving,
+            flowing,
+            siblings,
             _sampler: sampler,
+            _status: status,
         })
     }
 
@@ -284,6 +472,9 @@ impl Worker {
                 .close("the control stream broke"),
         }
         self.moving.abort();
+        if let Some(flowing) = self.flowing {
+            flowing.abort();
+        }
         let torn_down = self.bundles.close();
         self.bundles.answers.finish();
         self.bundles.data.finish();
@@ -305,7 +496,7 @@ impl Worker {
     async fn drain(&self) {
         let instructions = self.bundles.instructions();
         let drained = async {
-            while instructions.unfinished() > 0 {
+            while instructions.unfinished() + self.bundles.finalizers.working() > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -316,5 +507,22 @@ impl Worker {
             );
             instructions.close("the worker ends");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_follow_the_memory() {
+        let within = |memory: u64| {
+            let Budgets { inbound, outbound } = Budgets::within(memory);
+            assert_eq!(inbound, outbound);
+            inbound
+        };
+        assert_eq!(within(64 << 30), 32 << 20);
+        assert_eq!(within(256 << 20), 8 << 20);
+        assert_eq!(within(0), 1 << 20);
     }
 }

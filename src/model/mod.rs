@@ -3,4 +3,5 @@
 mod circles;
 pub mod coders;
 pub mod descriptor;
+pub mod metrics;
 pub mod windowing;

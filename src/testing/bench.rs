@@ -120,10 +120,23 @@ impl StatePort for SideInputs {
                     "a test bench has no runner that keeps the tails of iterables; make them with Iter::from_iter",
                 ));
             }
+            _ => return Err(no_cells()),
         };
         Ok(Page {
             data: data.into(),
             continuation: Bytes::new(),
         })
     }
+
+    fn append(&self, _key: &StateKey, _data: Bytes) -> Result<()> {
+        Err(no_cells())
+    }
+
+    fn clear(&self, _key: &StateKey) -> Result<()> {
+        Err(no_cells())
+    }
+}
+
+fn no_cells() -> Error {
+    Error::new(ErrorKind::State, "side inputs are not state")
 }

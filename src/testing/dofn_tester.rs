@@ -1,6 +1,7 @@
 //! Runs bundles of a function by hand.
 
 use std::any::type_name;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use super::Bench;
 use super::tester_timers::{Family, Pending, key_of};
 use crate::dofn::timer::{TimerHandlers, TimerRules, TimerWiring};
 use crate::dofn::{
-    BundleCx, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet, Named, Ports, Scope,
-    Services, SideReader, Spread, StateKind, TimeDomain, View, Wiring,
+    BundleCx, Clock, Commit, Commits, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet,
+    Named, Ports, Scope, Services, SideReader, StateKind, TimeDomain, View, Wiring,
 };
 use crate::element::{
     Coder, Element, Header, Nesting, Pane, Timestamp, WindowBytes, WindowCoding, encoded,
@@ -42,7 +43,9 @@ pub struct DoFnTester<F: DoFn> {
     pane: Pane,
     bench: Bench,
     metrics: MetricSet,
+    commits: Commits,
     pub(super) pending: Pending,
+    options: BTreeMap<String, serde_json::Value>,
 }
 
 /// The ports of one bundle.
@@ -66,7 +69,9 @@ impl<F: DoFn> DoFnTester<F> {
             pane: Pane::NO_FIRING,
             bench: Bench::default(),
             metrics: MetricSet::default(),
+            commits: Commits::default(),
             pending: Pending::default(),
+            options: BTreeMap::new(),
         }
     }
 
@@ -107,6 +112,13 @@ impl<F: DoFn> DoFnTester<F> {
     #[must_use]
     pub fn at(mut self, timestamp: Timestamp) -> Self {
         self.timestamp = timestamp;
+        self
+    }
+
+    /// Gives a pipeline option. Job services pass numbers on as text.
+    #[must_use]
+    pub fn option(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.options.insert(name.into(), value.into());
         self
     }
 
@@ -156,31 +168,23 @@ impl<F: DoFn> DoFnTester<F> {
         Ok(outputs)
     }
 
-    /// The sum of a counter in the last bundle; `None` if there is no such counter.
-    pub fn counter(&self, name: &str) -> Option<i64> {
-        match self.metric(name)? {
-            MetricCell::Counter(cell) => Some(cell.get()),
-            _ => None,
+    /// Says that all bundles so far are committed: calls what functions registered with
+    /// [`AfterCommit`](crate::dofn::AfterCommit) and has not expired by the tester's clock, in order.
+    ///
+    /// # Errors
+    /// The first error of a callback; or a bundle failed, and its callbacks must not be called.
+    pub fn commit(&mut self) -> Result<()> {
+        if self.is_broken {
+            return Err(Error::user("a bundle that failed cannot be committed"));
         }
+        let now = self.pending.clock.now_millis();
+        let mut commits = self.commits.take();
+        commits.retain(|commit| !commit.is_expired(now));
+        let outcomes: Vec<Result<()>> = commits.into_iter().map(Commit::run).collect();
+        outcomes.into_iter().collect()
     }
 
-    /// A distribution in the last bundle; `None` if it is empty or there is no such distribution.
-    pub fn distribution(&self, name: &str) -> Option<Spread> {
-        match self.metric(name)? {
-            MetricCell::Distribution(cell) => cell.get(),
-            _ => None,
-        }
-    }
-
-    /// What a gauge was last set to in the last bundle; `None` if it was not or there is no such gauge.
-    pub fn gauge(&self, name: &str) -> Option<i64> {
-        match self.metric(name)? {
-            MetricCell::Gauge(cell) => cell.get().map(|(_, value)| value),
-            _ => None,
-        }
-    }
-
-    fn metric(&self, name: &str) -> Option<&MetricCell> {
+    pub(super) fn metric(&self, name: &str) -> Option<&MetricCell> {
         let mut metrics = self.metrics.iter();
         metrics
             .find(|(id, _)| id.name == name)
@@ -196,6 +200,8 @@ impl<F: DoFn> DoFnTester<F> {
         let services = Services {
             state: Arc::new(self.bench.sides().clone()),
             clock: self.pending.clock.clone(),
+            options: self.options.clone().into_iter().collect(),
+            commits: self.commits.clone(),
         };
         self.metrics = MetricSet::default();
         let mut wiring = Wiring::new("test", "test", &mut self.metrics, &services);
@@ -211,6 +217,7 @@ impl<F: DoFn> DoFnTester<F> {
             );
             wiring.add_side(tag, reader);
         }
+        wiring.add_after_commit();
         let families = &self.pending.families;
         let domains = families.iter().map(|family| family.domain).collect();
         let local = Arc::new(Mutex::new(LocalTimers::new(domains)));

@@ -59,6 +59,7 @@ mod dofn_tester;
 mod elements;
 mod expect;
 mod fake_runner;
+mod tester_metrics;
 mod tester_timers;
 
 pub use assert::{assert_in_any_order, assert_round_trip};
@@ -70,5 +71,5 @@ pub use elements::{in_global_window, in_windows, with_header};
 pub use expect::{Expect, expect, expect_groups};
 pub use fake_runner::{
     Bundle, BundleOutcome, Chaos, FakeRunner, HeldTimer, Metrics, Progress, Random, RunningBundle,
-    Settings, iterable_key, multimap_key, multimap_keys_key, tail_key,
+    Settings, Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key,
 };

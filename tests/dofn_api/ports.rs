@@ -1,6 +1,8 @@
 //! Functions with outputs, metrics and a name.
 
-use ferrobeam::dofn::{FunctionPayload, Named, Spread};
+use ferrobeam::dofn::{
+    DoubleDistribution, DoubleGauge, DoubleSum, Exponential, FunctionPayload, Named, Spread,
+};
 use ferrobeam::prelude::*;
 use ferrobeam::serde_json;
 use ferrobeam::testing::{Bench, DoFnTester};
@@ -182,4 +184,77 @@ fn ports_may_be_generic() {
     let outputs: BothIoOutputs<bool, Bench> = tester.run([true]).unwrap();
     assert_eq!(outputs.a.values(), [true, true]);
     assert_eq!(format!("{outputs:?}"), "BothIoOutputs { a: [true, true] }");
+}
+
+/// Keeps sets and counts by bucket, and reads an option.
+#[derive(Serialize, Deserialize, DoFn)]
+#[beam(name = "api.Keep/v1")]
+struct Keep;
+
+#[derive(Ports)]
+struct KeepIo {
+    out: Out<String>,
+    names: StringSet,
+    #[port(name = "odd: ä/%")]
+    files: BoundedTrie,
+    lengths: Histogram<Exponential<0, 4>>,
+    halves: DoubleSum,
+    spread: DoubleDistribution,
+    last: DoubleGauge,
+    options: Options,
+}
+
+impl DoFn for Keep {
+    type In = String;
+    type Io = KeepIo;
+
+    fn process(&mut self, text: String, cx: &mut Cx<'_>, io: &mut KeepIo) -> Result {
+        io.names.add(&text);
+        io.files.add(&text.split('/').collect::<Vec<_>>());
+        io.lengths.add(text.len() as f64);
+        io.halves.add(text.len() as f64 / 2.0);
+        io.spread.add(text.len() as f64 / 2.0);
+        io.last.set(text.len() as f64 / 2.0);
+        if let Some(suffix) = io.options.parse::<String>("suffix")? {
+            io.out.emit(cx, text + &suffix);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn sets_tries_and_histograms_are_those_of_the_last_bundle() {
+    let mut tester = DoFnTester::of(Keep);
+    tester.run(text(["old"])).unwrap();
+    let outputs = tester.run(text(["a/b", "a/c", "a/b", "a/long"])).unwrap();
+    assert_eq!(outputs.out.values(), Vec::<String>::new());
+    let names = tester.string_set("names").unwrap();
+    assert_eq!(Vec::from_iter(names), ["a/b", "a/c", "a/long"]);
+    let files = tester.bounded_trie("odd: ä/%").unwrap().paths();
+    let files: Vec<_> = files.iter().map(|path| path.segments.join(",")).collect();
+    assert_eq!(files, ["a,b", "a,c", "a,long"]);
+    let lengths = tester.histogram("lengths").unwrap();
+    assert_eq!((lengths.count, lengths.counts), (4, vec![0, 3, 1, 0]));
+    assert_eq!(tester.double_sum("halves"), Some(7.5));
+    let spread = tester.double_distribution("spread").unwrap();
+    assert_eq!((spread.count, spread.sum), (4, 7.5));
+    assert_eq!((spread.min, spread.max), (1.5, 3.0));
+    assert_eq!(tester.double_gauge("last"), Some(3.0));
+    assert_eq!(tester.string_set("lengths"), None);
+    assert_eq!(tester.bounded_trie("files"), None);
+    tester.run(text([])).unwrap();
+    assert_eq!(tester.histogram("lengths"), None);
+}
+
+#[test]
+fn options_are_given_to_the_tester() {
+    let mut tester = DoFnTester::of(Keep).option("suffix", "!");
+    let outputs = tester.run(text(["a"])).unwrap();
+    assert_eq!(outputs.out.values(), ["a!"]);
+    let mut tester = DoFnTester::of(Keep).option("suffix", 1);
+    let error = tester.run(text(["a"])).unwrap_err();
+    assert!(
+        error.to_string().contains(r#"option "suffix" is 1"#),
+        "{error}"
+    );
 }

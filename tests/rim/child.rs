@@ -1,6 +1,6 @@
 //! Tests in a process of their own: for what ends the process, and for what is measured of it.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -9,31 +9,68 @@ const NAME: &str = "FERROBEAM_TEST_CHILD";
 /// How long a child may live.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Runs a test in a child process. `test` is the full name of the test that calls this; in the child it runs `work`
-/// and yields nothing, in the parent it yields what the child said.
-pub(crate) fn output(test: &str, work: impl FnOnce()) -> Option<Output> {
-    if std::env::var(NAME).is_ok_and(|name| name == test) {
-        work();
-        return None;
-    }
+/// A test in a child process, which is killed with its owner.
+pub(crate) struct Running {
+    test: String,
+    child: Option<Child>,
+}
+
+/// Whether this process is the child that runs a test.
+pub(crate) fn is_for(test: &str) -> bool {
+    std::env::var(NAME).is_ok_and(|name| name == test)
+}
+
+/// Starts a child process that runs one test, given its full name; there, [`is_for`] tells.
+pub(crate) fn spawn(test: &str, variables: &[(&str, &str)]) -> Running {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--nocapture", test])
         .env(NAME, test)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let id = child.id();
-    let (ended, outcome) = sync_channel(1);
-    std::thread::spawn(move || ended.send(child.wait_with_output()));
-    match outcome.recv_timeout(LONGEST) {
-        Ok(output) => Some(output.unwrap()),
-        Err(_) => {
-            let _ = Command::new("kill").args(["-9", &id.to_string()]).status();
-            panic!("{test} did not end within {LONGEST:?}");
+    Running {
+        test: test.to_owned(),
+        child: Some(child),
+    }
+}
+
+impl Running {
+    /// Waits for the end of the child. Yields what it said.
+    pub(crate) fn output(mut self) -> Output {
+        let child = self.child.take().unwrap();
+        let id = child.id();
+        let (ended, outcome) = sync_channel(1);
+        std::thread::spawn(move || ended.send(child.wait_with_output()));
+        match outcome.recv_timeout(LONGEST) {
+            Ok(output) => output.unwrap(),
+            Err(_) => {
+                let _ = Command::new("kill").args(["-9", &id.to_string()]).status();
+                panic!("{} did not end within {LONGEST:?}", self.test);
+            }
         }
     }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Runs a test in a child process. `test` is the full name of the test that calls this; in the child it runs `work`
+/// and yields nothing, in the parent it yields what the child said.
+pub(crate) fn output(test: &str, work: impl FnOnce()) -> Option<Output> {
+    if is_for(test) {
+        work();
+        return None;
+    }
+    Some(spawn(test, &[]).output())
 }
 
 /// Runs a test that must succeed in a child process.

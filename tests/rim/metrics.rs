@@ -1,13 +1,16 @@
 //! What the worker counts, and how it says so.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use beam_proto::fnexec::MonitoringInfosMetadataRequest;
 use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::instruction_response::Response;
-use ferrobeam::dofn::Spread;
+use beam_proto::fnexec::{HarnessMonitoringInfosRequest, MonitoringInfosMetadataRequest};
+use beam_proto::pipeline::{BoundedTrie as BoundedTrieProto, HistogramValue};
+use ferrobeam::dofn::{ApiCall, Linear, Spread};
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{Descriptor, FakeRunner, Metrics, in_global_window};
+use prost::Message;
 use serde::{Deserialize, Serialize};
 
 use crate::support::{At, Do, Gate, doing, registry};
@@ -25,7 +28,13 @@ struct MeasureIo {
     odd: Counter,
     sizes: Distribution,
     level: Gauge,
+    names: StringSet,
+    files: BoundedTrie,
+    millis: Histogram<Linear<0, 10, 3>>,
     untouched: Counter,
+    untouched_names: StringSet,
+    untouched_files: BoundedTrie,
+    untouched_millis: Histogram,
 }
 
 impl DoFn for Measure {
@@ -41,6 +50,15 @@ impl DoFn for Measure {
         }
         for n in [5, 7] {
             io.level.set(n);
+        }
+        for name in ["y", "x", "y"] {
+            io.names.add(name);
+        }
+        for file in [&["a", "1"], &["b", "2"], &["a", "3"]] {
+            io.files.add(file);
+        }
+        for millis in [0.0, 12.5, 13.0, 31.0] {
+            io.millis.add(millis);
         }
         io.odd.inc();
         io.out.emit(cx, text);
@@ -71,6 +89,19 @@ fn payload<'a>(metrics: &'a Metrics, transform: &str, name: &str) -> &'a [u8] {
     &info.expect("it was sent").payload
 }
 
+fn check_files(files: BoundedTrieProto) {
+    assert_eq!(files.bound, 100);
+    let children = files.root.unwrap().children;
+    let children: BTreeMap<_, Vec<_>> = children
+        .into_iter()
+        .map(|(name, node)| (name, node.children.into_keys().collect()))
+        .collect();
+    let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+    let expected = [("a", names(&["1", "3"])), ("b", names(&["2"]))];
+    let expected = expected.map(|(name, below)| (name.to_owned(), below));
+    assert_eq!(children, expected.into());
+}
+
 #[track_caller]
 fn check(metrics: &Metrics) {
     for transform in ["measure", "again"] {
@@ -83,7 +114,24 @@ fn check(metrics: &Metrics) {
         // After this test was written, and before the year 2100.
         assert!((1_700_000_000_000..4_102_444_800_000).contains(&millis));
         assert_eq!(metrics.counter(transform, "odd name: ä/%"), Some(1));
-        assert_eq!(metrics.counter(transform, "untouched"), None);
+        assert_eq!(
+            payload(metrics, transform, "names"),
+            b"\0\0\0\x02\x01x\x01y"
+        );
+        let files = payload(metrics, transform, "files");
+        check_files(BoundedTrieProto::decode(files).unwrap());
+        let millis = HistogramValue::decode(payload(metrics, transform, "millis")).unwrap();
+        assert_eq!(
+            (millis.count, millis.bucket_counts),
+            (Some(4), vec![1, 2, 0])
+        );
+        let untouched = metrics.infos().iter();
+        let untouched = untouched.filter(|info| {
+            info.labels
+                .get("NAME")
+                .is_some_and(|n| n.contains("untouched"))
+        });
+        assert_eq!(untouched.count(), 0);
     }
     for info in metrics.infos() {
         let (urn, value_type) = (info.urn.as_str(), info.r#type.as_str());
@@ -92,6 +140,9 @@ fn check(metrics: &Metrics) {
                 "beam:metrics:distribution_int64:v1"
             }
             "beam:metric:user:latest_int64:v1" => "beam:metrics:latest_int64:v1",
+            "beam:metric:user:set_string:v1" => "beam:metrics:set_string:v1",
+            "beam:metric:user:bounded_trie:v1" => "beam:metrics:bounded_trie:v1",
+            "beam:metric:user:histogram_int64:v1" => "beam:metrics:histogram_int64:v1",
             _ => "beam:metrics:sum_int64:v1",
         };
         assert_eq!(value_type, expected, "{urn}");
@@ -228,5 +279,135 @@ fn elements_of_flattened_and_windowed_collections_are_counted() {
     assert_eq!(outcome.metrics.element_count("twice.out"), Some(20));
     assert_eq!(outcome.metrics.element_count("windows.out"), Some(20));
     assert_eq!(outcome.values::<i64>("sink").len(), 20);
+    runner.close();
+}
+
+#[test]
+fn short_ids_that_stand_for_nothing_are_left_out() {
+    let runner = FakeRunner::start(registry());
+    let request = MonitoringInfosMetadataRequest {
+        monitoring_info_id: vec!["?".into(), String::new(), "fb000000-0".into()],
+    };
+    let answer = runner.ask(Request::MonitoringInfos(request));
+    let Some(Response::MonitoringInfos(known)) = answer.response else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(known.monitoring_info, BTreeMap::new());
+    runner.close();
+}
+
+/// Counts and latencies of the calls of a service, by method and status.
+fn calls(runner: &FakeRunner, service: &str) -> Vec<(String, i64)> {
+    let request = HarnessMonitoringInfosRequest::default();
+    let answer = runner.ask(Request::HarnessMonitoringInfos(request));
+    let Some(Response::HarnessMonitoringInfos(infos)) = answer.response else {
+        panic!("{answer:?}");
+    };
+    let request = MonitoringInfosMetadataRequest {
+        monitoring_info_id: infos.monitoring_data.keys().cloned().collect(),
+    };
+    let answer = runner.ask(Request::MonitoringInfos(request));
+    let Some(Response::MonitoringInfos(known)) = answer.response else {
+        panic!("{answer:?}");
+    };
+    let mut calls = Vec::new();
+    for (id, payload) in infos.monitoring_data {
+        let info = &known.monitoring_info[&id];
+        let label = |name: &str| info.labels.get(name).map_or("", String::as_str);
+        if label("SERVICE") != service {
+            continue;
+        }
+        assert_eq!(label("RESOURCE"), "orders");
+        assert_eq!(label("PTRANSFORM"), "Read");
+        assert_eq!(label("INSTANCE_ID"), "7");
+        let (kind, count) = match info.r#type.as_str() {
+            "beam:metrics:sum_int64:v1" => {
+                assert_eq!(info.urn, "beam:metric:io:api_request_count:v1");
+                ("calls", i64::from(payload[0]))
+            }
+            other => {
+                assert_eq!(other, "beam:metrics:histogram_int64:v1");
+                assert_eq!(info.urn, "beam:metric:io:api_request_latencies:v1");
+                let histogram = HistogramValue::decode(payload).unwrap();
+                // 12 ms lie between the seventh and the eighth power of the root of 2.
+                assert_eq!(histogram.bucket_counts[7], histogram.count.unwrap());
+                ("latencies", histogram.count.unwrap())
+            }
+        };
+        calls.push((
+            format!("{kind} {} {}", label("METHOD"), label("STATUS")),
+            count,
+        ));
+    }
+    calls.sort();
+    calls
+}
+
+#[test]
+fn calls_of_outside_services_are_told_for_the_whole_process() {
+    let runner = FakeRunner::start(registry());
+    assert_eq!(calls(&runner, "rim.Shop"), []);
+    let call = |method, status| {
+        let call = ApiCall {
+            service: "rim.Shop",
+            method,
+            resource: "orders",
+            transform: "Read",
+            status,
+            labels: &[("INSTANCE_ID", "7")],
+        };
+        call.record(Duration::from_millis(12));
+    };
+    call("list", "ok");
+    call("list", "not_found");
+    call("get", "ok");
+    let expected = |list_ok: i64| {
+        [
+            ("calls get ok", 1),
+            ("calls list not_found", 1),
+            ("calls list ok", list_ok),
+            ("latencies get ", 1),
+            ("latencies list ", list_ok + 1),
+        ]
+        .map(|(name, count)| (name.to_owned(), count))
+    };
+    assert_eq!(calls(&runner, "rim.Shop"), expected(1));
+    // Counts go on, and another worker of the process tells the same.
+    call("list", "ok");
+    assert_eq!(calls(&runner, "rim.Shop"), expected(2));
+    let other = FakeRunner::start(registry());
+    assert_eq!(calls(&other, "rim.Shop"), expected(2));
+    other.close();
+    runner.close();
+}
+
+fn work(metrics: &Metrics, urn: &str) -> Option<Vec<u8>> {
+    let info = metrics.infos().iter().find(|info| info.urn == urn)?;
+    assert_eq!(info.r#type, "beam:metrics:progress:v1");
+    assert_eq!(info.labels["PTRANSFORM"], "source");
+    Some(info.payload.to_vec())
+}
+
+#[test]
+fn a_split_source_tells_what_is_done_and_what_is_left() {
+    const COMPLETED: &str = "beam:metric:ptransform_progress:completed:v1";
+    const REMAINING: &str = "beam:metric:ptransform_progress:remaining:v1";
+    let runner = FakeRunner::start(registry());
+    let stage = doing("working", Do::wait(At::Element(3), "working"));
+    let bundle = runner.bundle(&stage).start();
+    bundle.send("source", in_global_window(0..16i64).concat());
+    Gate::named("working").expect(1);
+    // Nobody but the runner knows yet where the bundle ends.
+    let progress = bundle.progress();
+    assert_eq!(work(&progress.metrics, COMPLETED), None);
+    assert_eq!(bundle.split("source", 0.5, 16, &[]), Some(10));
+    let progress = bundle.progress();
+    let number = |n: f64| Some([&[0, 0, 0, 1][..], &n.to_be_bytes()].concat());
+    assert_eq!(work(&progress.metrics, COMPLETED), number(3.0));
+    assert_eq!(work(&progress.metrics, REMAINING), number(7.0));
+    Gate::named("working").open();
+    bundle.end_all();
+    let outcome = bundle.wait();
+    assert_eq!(work(&outcome.metrics, COMPLETED), None);
     runner.close();
 }

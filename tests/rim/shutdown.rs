@@ -81,6 +81,25 @@ fn bundles_come_to_their_end_first() {
 }
 
 #[test]
+fn a_worker_that_is_told_to_end_finishes_its_bundles() {
+    let mut runner = FakeRunner::start(registry());
+    let stage = doing("told", Do::wait(At::Element(1), "told to end"));
+    let bundle = runner.bundle(&stage).start();
+    bundle.send("source", in_global_window([1i64]).concat());
+    bundle.end_all();
+    Gate::named("told to end").expect(1);
+    runner.stop_worker();
+    Gate::named("told to end").open();
+    let id = bundle.id().to_owned();
+    let output = in_global_window([1i64]).concat();
+    runner.expect_output(&id, "sink", output.len());
+    assert_eq!(runner.output(&id, "sink"), output);
+    drop(bundle);
+    runner.expect_end().unwrap();
+    runner.expect_gone();
+}
+
+#[test]
 fn a_broken_control_stream_is_an_error() {
     let mut runner = FakeRunner::start(registry());
     let stage = doing("broken", Do::wait(At::Element(1), "broken"));

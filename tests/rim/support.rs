@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ferrobeam::exec::Registry;
 use ferrobeam::prelude::*;
@@ -59,7 +59,28 @@ impl Gate {
         );
     }
 
-    fn pass(&self) -> Result {
+    /// Arrives, and keeps a core busy until the gate is open.
+    fn spin(&self) -> Result {
+        self.0.0.lock().unwrap().arrived += 1;
+        self.0.1.notify_all();
+        let start = Instant::now();
+        while start.elapsed() < LONGEST {
+            if self.0.0.lock().unwrap().is_open {
+                return Ok(());
+            }
+            for n in 0..100_000 {
+                std::hint::black_box(n);
+            }
+        }
+        Err(Error::user("nobody opened the gate"))
+    }
+
+    /// How many have come to the gate.
+    pub(crate) fn arrived(&self) -> usize {
+        self.0.0.lock().unwrap().arrived
+    }
+
+    pub(crate) fn pass(&self) -> Result {
         self.0.0.lock().unwrap().arrived += 1;
         self.0.1.notify_all();
         if self.wait_until(|passage| passage.is_open) {
@@ -91,6 +112,10 @@ pub(crate) enum Deed {
     Wait(String),
     /// Returns an error.
     Fail,
+    /// Keeps a core busy until a gate is open.
+    Spin(String),
+    /// Keeps a core busy for so many milliseconds.
+    Work(u64),
     /// Waits at a gate, and then returns an error.
     WaitAndFail(String),
     /// Panics with a text.
@@ -142,6 +167,13 @@ impl Do {
         }
         match &self.what {
             Deed::Wait(gate) => Gate::named(gate).pass()?,
+            Deed::Spin(gate) => Gate::named(gate).spin()?,
+            Deed::Work(millis) => {
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_millis(*millis) {
+                    std::hint::spin_loop();
+                }
+            }
             Deed::WaitAndFail(gate) => {
                 Gate::named(gate).pass()?;
                 return Err(Error::user("told to fail"));

@@ -7,7 +7,9 @@ use ferrobeam::element::{Coder, Firing, Nesting, Pane, TimerRecord, WindowBytes,
 use ferrobeam::exec::Registry;
 use ferrobeam::model::descriptor::PlanSpec;
 use ferrobeam::prelude::*;
-use ferrobeam::testing::{BundleOutcome, Chaos, Descriptor, Endpoints, FakeRunner, in_windows};
+use ferrobeam::testing::{
+    BundleOutcome, Chaos, Descriptor, Endpoints, FakeRunner, Windowing, in_windows,
+};
 use ferrobeam::window::{FixedWindows, IntervalWindow, WindowFn};
 use serde::{Deserialize, Serialize};
 
@@ -529,6 +531,25 @@ fn a_timer_after_its_window_is_refused() {
     // A relative one fires when the window expires, at the latest.
     let outcome = run("later 60000");
     assert_eq!(written(&outcome, "flush"), [(String::new(), Some(9_999))]);
+
+    let mut stage = Descriptor::new("late");
+    let late = Windowing {
+        allowed_lateness: Duration::from_secs(5),
+        ..windows.into()
+    };
+    let input = stage.source_in("source", <Kv<String, String>>::coder(), late);
+    let outputs = stage.par_do("do", &Timed::default(), &input);
+    stage.sink("sink", &outputs["fired"]);
+    let run = |script: &str| {
+        let element = Kv("k".to_owned(), script.to_owned());
+        let input = in_windows(&windows, [(ms(1_000), element)]);
+        runner.bundle(&stage).input("source", input).run()
+    };
+    let outcome = run("flush 14999");
+    assert_eq!(written(&outcome, "flush"), [(String::new(), Some(14_999))]);
+    let outcome = run("flush 15000");
+    let error = outcome.expect_error();
+    assert!(error.contains("expires at 14999 ms"), "{error}");
     runner.close();
 }
 
@@ -663,7 +684,12 @@ fn timers_of_many_bundles_keep_apart_whatever_happens() {
             WindowFn::Global,
             &[("flush@10", "retry x 20; poll 9000000000000")],
         );
-        let runner = FakeRunner::of(registry()).seed(seed).start();
+        let runner = FakeRunner::of(registry()).seed(seed);
+        let runner = if seed % 2 == 0 {
+            runner.start()
+        } else {
+            runner.embedded_output().start()
+        };
         let bundles: Vec<_> = (0..6)
             .map(|n| {
                 let key = format!("k{n}");
@@ -672,11 +698,11 @@ fn timers_of_many_bundles_keep_apart_whatever_happens() {
                     .input("source", scripts(&[(&key, "retry y 30")]))
                     .fire("do", "flush", [firing(&key, "", 10)])
                     .fire("do", "retry", [firing(&key, "z", 25)])
-                    .retries(5)
             })
             .collect();
         let chaos = Chaos {
             splits: false,
+            cuts: false,
             ..Chaos::all()
         };
         let outcomes = runner.run_all(bundles, chaos);

@@ -6,6 +6,7 @@ mod keyed;
 mod keys;
 mod pardo;
 mod sink;
+mod taste;
 mod window;
 mod window_by;
 
@@ -15,6 +16,7 @@ pub(crate) use keyed::{LinkedKeyed, keyed_form, link_keyed};
 pub(crate) use keys::{Decode, Encode, KeyJoin, KeySplit};
 pub(crate) use pardo::{ParDo, ParDoPlace};
 pub(crate) use sink::{Sink, SinkSpec};
+pub(crate) use taste::TasteSpec;
 pub(crate) use window::{Assign, MapWindows, MergeWindows, Merger, merge_standard};
 pub(crate) use window_by::{WindowPlace, assign_by, merge_by};
 

@@ -6,9 +6,8 @@ use beam_proto::fnexec::beam_fn_control_client::BeamFnControlClient;
 use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::instruction_response::Response;
 use beam_proto::fnexec::{
-    FinalizeBundleResponse, GetProcessBundleDescriptorRequest, HarnessMonitoringInfosResponse,
-    InstructionRequest, MonitoringInfosMetadataResponse, ProcessBundleDescriptor, RegisterResponse,
-    SampleDataResponse,
+    GetProcessBundleDescriptorRequest, InstructionRequest, MonitoringInfosMetadataResponse,
+    ProcessBundleDescriptor, RegisterResponse,
 };
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -19,7 +18,8 @@ use super::{Peer, Rope, SendQueue, connect};
 use crate::error::{Error, Result};
 use crate::harness::bundles::Bundles;
 use crate::harness::instructions::Known;
-use crate::harness::response;
+use crate::harness::process_metrics::harness_infos;
+use crate::harness::{response, samples};
 
 const CONTROL: &str = "/org.apache.beam.model.fn_execution.v1.BeamFnControl/Control";
 
@@ -118,15 +118,14 @@ fn dispatch(request: InstructionRequest, bundles: &Bundles) -> Option<Rope> {
         }
         Some(Request::HarnessMonitoringInfos(_)) => response::answer(
             &id,
-            Response::HarnessMonitoringInfos(HarnessMonitoringInfosResponse::default()),
+            Response::HarnessMonitoringInfos(harness_infos(bundles.short_ids())),
         ),
-        // Nothing is ever left to finalize: no function of this worker asks for it. Late and repeated requests succeed.
-        Some(Request::FinalizeBundle(_)) => response::answer(
-            &id,
-            Response::FinalizeBundle(FinalizeBundleResponse::default()),
-        ),
-        Some(Request::SampleData(_)) => {
-            response::answer(&id, Response::SampleData(SampleDataResponse::default()))
+        Some(Request::FinalizeBundle(finalize)) => {
+            return bundles.finalize(&id, finalize.instruction_id);
+        }
+        Some(Request::SampleData(wanted)) => {
+            let samples = samples::answer(bundles.samples.as_deref(), &wanted);
+            response::answer(&id, Response::SampleData(samples))
         }
         Some(Request::Register(register)) => {
             bundles.register(register.process_bundle_descriptor);

@@ -8,6 +8,7 @@ pub(super) mod logging;
 pub(super) mod provision;
 mod queue;
 pub(super) mod state;
+pub(super) mod status;
 mod transport;
 
 pub(super) use codec::Rope;

@@ -9,6 +9,7 @@ use tokio_stream::Stream;
 
 use super::Rope;
 use crate::error::{Error, Result};
+use crate::harness::page::StreamState;
 
 /// Messages on their way to one stream.
 pub(crate) struct SendQueue {
@@ -51,6 +52,11 @@ impl SendQueue {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a writer need not wait.
+    pub(crate) fn has_room(&self) -> bool {
+        self.state().bytes < self.limit
     }
 
     /// Adds a message. Blocks while the queue is full: never call it on the rim.
@@ -118,6 +124,11 @@ impl SendQueue {
         }
     }
 
+    /// How many bytes wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.state().bytes
+    }
+
     /// Whether messages are no longer taken.
     pub(crate) fn is_ended(&self) -> bool {
         !matches!(self.state().end, End::Open)
@@ -129,6 +140,14 @@ impl SendQueue {
             End::Open => None,
             End::Finished => Some("the worker ends".into()),
             End::Broken(why) => Some(why.clone()),
+        }
+    }
+
+    /// How the stream is.
+    pub(crate) fn state_of_stream(&self) -> StreamState {
+        match self.why_ended() {
+            None => StreamState::Open(self.state().bytes),
+            Some(why) => StreamState::Ended(why),
         }
     }
 

@@ -3,9 +3,11 @@
 mod bundle;
 mod delivery;
 mod drive;
+mod embedding;
 mod hub;
 mod ledger;
 mod listen;
+mod logs;
 mod metrics;
 mod outcome;
 mod random;
@@ -14,6 +16,7 @@ mod services;
 mod settings;
 mod stage;
 mod state;
+mod status;
 mod timers;
 mod transcript;
 
@@ -26,7 +29,7 @@ use beam_proto::fnexec::elements::Data;
 use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::state_key::Type as StateKeyType;
 use beam_proto::fnexec::{
-    Elements, InstructionRequest, InstructionResponse, LogEntry, ProcessBundleDescriptor,
+    Elements, InstructionRequest, InstructionResponse, ProcessBundleDescriptor, ProvisionInfo,
 };
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
@@ -38,7 +41,7 @@ pub use metrics::Metrics;
 pub use outcome::BundleOutcome;
 pub use random::Random;
 pub use settings::Settings;
-pub use state::{iterable_key, multimap_key, multimap_keys_key, tail_key};
+pub use state::{Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key};
 pub use timers::HeldTimer;
 
 use self::hub::Hub;
@@ -46,6 +49,7 @@ use self::ledger::Ledger;
 use self::servers::Servers;
 use super::{Descriptor, Endpoints};
 use crate::exec::Registry;
+use crate::harness::options::values::to_struct;
 use crate::harness::worker::{self, Options, Remains};
 
 /// A runner for tests, with one worker in this process.
@@ -86,7 +90,7 @@ pub struct FakeRunner {
     servers: Servers,
     worker: Option<JoinHandle<()>>,
     remains: Arc<Mutex<Option<Remains>>>,
-    _stop_worker: watch::Sender<bool>,
+    stop_worker: watch::Sender<bool>,
     next_id: AtomicUsize,
     provisions: bool,
     is_closed: bool,
@@ -108,33 +112,37 @@ impl FakeRunner {
 
     fn with(settings: Settings) -> Self {
         crate::harness::install_logging();
+        let capabilities = settings.capabilities();
         let Settings {
             registry,
             seed,
             worker_id,
             short_ids,
             provisions,
+            options,
             budgets,
+            watch,
+            sampling,
             time_limit,
             data_services,
+            embedded_output,
             starts_worker,
         } = settings;
-        let ledger = Ledger::new(seed, short_ids);
+        let ledger = Ledger::new(seed, short_ids, embedded_output);
         let hub = Hub::new(seed, worker_id, time_limit, data_services, ledger);
-        let capabilities: &[&str] = if short_ids {
-            &["beam:protocol:monitoring_info_short_ids:v1"]
-        } else {
-            &[]
+        let told = ProvisionInfo {
+            pipeline_options: Some(to_struct(options)),
+            runner_capabilities: capabilities,
+            ..ProvisionInfo::default()
         };
-        let capabilities = capabilities.iter().map(|c| (*c).to_owned()).collect();
-        let servers = Servers::start(&hub, capabilities);
+        let servers = Servers::start(&hub, told);
         let (stop, stopped) = watch::channel(false);
         let mut runner = FakeRunner {
             hub,
             servers,
             worker: None,
             remains: Arc::default(),
-            _stop_worker: stop,
+            stop_worker: stop,
             next_id: AtomicUsize::new(1),
             provisions,
             is_closed: false,
@@ -142,6 +150,8 @@ impl FakeRunner {
         if starts_worker {
             let options = Options {
                 budgets,
+                watch,
+                sampling,
                 ..runner.options()
             };
             runner.start_worker(options, Arc::new(registry), stopped);
@@ -190,6 +200,7 @@ impl FakeRunner {
             provision_endpoint: address(&self.servers.provision, self.provisions),
             control_endpoint: address(&self.servers.control, !self.provisions),
             logging_endpoint: address(&self.servers.logging, !self.provisions),
+            status_endpoint: address(&self.servers.status, !self.provisions),
             ..Options::default()
         }
     }
@@ -272,7 +283,16 @@ impl FakeRunner {
     /// The worker does not open a stream, or does not take the message in time.
     #[track_caller]
     pub fn send_elements(&self, service: usize, elements: Elements) {
-        let line = &self.hub.data[service];
+        self.send_elements_on(service, "", elements);
+    }
+
+    /// Sends input through a data stream of this name, as soon as the worker has opened it.
+    ///
+    /// # Panics
+    /// As [`FakeRunner::send_elements`].
+    #[track_caller]
+    pub fn send_elements_on(&self, service: usize, stream: &str, elements: Elements) {
+        let line = self.hub.data.line(service, stream);
         let sender = self.hub.wait("the data stream", |_| line.sender());
         self.hub.with(|ledger| ledger.sends(&elements));
         self.push("data", &sender, elements);
@@ -311,7 +331,12 @@ impl FakeRunner {
 
     /// Whether the worker has a stream to a data service.
     pub fn has_data_stream(&self, service: usize) -> bool {
-        self.hub.data[service].sender().is_some()
+        self.has_named_stream(service, "")
+    }
+
+    /// Whether the worker has a stream of this name to a data service.
+    pub fn has_named_stream(&self, service: usize, stream: &str) -> bool {
+        self.hub.data.line(service, stream).sender().is_some()
     }
 
     /// Waits until the worker has a stream to a data service.
@@ -320,7 +345,7 @@ impl FakeRunner {
     /// It opens none in time.
     #[track_caller]
     pub fn expect_data_stream(&self, service: usize) {
-        let line = &self.hub.data[service];
+        let line = self.hub.data.line(service, "");
         self.hub
             .wait("the data stream", |_| line.sender().map(drop));
     }
@@ -354,6 +379,17 @@ impl FakeRunner {
     /// Refuses to serve a state key.
     pub fn refuse_state(&self, key: StateKeyType, error: &str) {
         self.hub.with(|ledger| ledger.state.refuse(key, error));
+    }
+
+    /// Refuses one way of writing a state key.
+    pub fn refuse_state_write(&self, key: StateKeyType, write: Write, error: &str) {
+        self.hub
+            .with(|ledger| ledger.state.refuse_write(key, write, error));
+    }
+
+    /// What is kept under a state key.
+    pub fn state(&self, key: &StateKeyType) -> Bytes {
+        self.hub.with(|ledger| ledger.state.kept(key))
     }
 
     /// Cuts state into pages of at most so many bytes, anywhere, with pages of none between them.
@@ -398,41 +434,10 @@ impl FakeRunner {
         self.hub.reading.send_replace(reads);
     }
 
-    /// Whether log entries are read from now on.
-    pub fn read_logs(&self, reads: bool) {
-        self.hub.reading_logs.send_replace(reads);
-    }
-
-    /// The log entries so far.
-    pub fn logs(&self) -> Vec<LogEntry> {
-        self.hub.with(|ledger| ledger.logs.clone())
-    }
-
-    /// Waits for a log entry.
-    ///
-    /// # Panics
-    /// It does not come in time.
-    #[track_caller]
-    pub fn expect_log(&self, wanted: impl Fn(&LogEntry) -> bool) -> LogEntry {
-        self.expect_log_after(0, wanted)
-    }
-
-    /// Waits for a log entry that comes after so many others.
-    ///
-    /// # Panics
-    /// It does not come in time.
-    #[track_caller]
-    pub fn expect_log_after(&self, others: usize, wanted: impl Fn(&LogEntry) -> bool) -> LogEntry {
-        self.hub.wait("a log entry", |ledger| {
-            let mut entries = ledger.logs.iter().skip(others);
-            entries.find(|entry| wanted(entry)).cloned()
-        })
-    }
-
     /// Cuts the connections of a data service, as a broken network does.
     pub fn cut_data(&self, service: usize) {
         self.note_cut(service);
-        self.hub.data[service].close();
+        self.hub.data.close(service);
         self.servers.data[service].cut();
     }
 
@@ -446,7 +451,12 @@ impl FakeRunner {
     /// Ends the stream of a data service in good order, as a runner that shuts down does.
     pub fn end_data(&self, service: usize) {
         self.note_cut(service);
-        self.hub.data[service].close();
+        self.hub.data.close(service);
+    }
+
+    /// Ends one stream of a data service. Bundles on it may fail; their output so far counts.
+    pub fn end_named_stream(&self, service: usize, stream: &str) {
+        self.hub.data.line(service, stream).close();
     }
 
     fn note_cut(&self, service: usize) {
@@ -470,6 +480,11 @@ impl FakeRunner {
                 .add("→ the control stream is ended".into())
         });
         self.hub.control.close();
+    }
+
+    /// Tells the worker to end, as a signal to its process does.
+    pub fn stop_worker(&self) {
+        let _ = self.stop_worker.send(true);
     }
 
     /// Waits for the end of the worker. Yields its error, if it failed.

@@ -9,6 +9,7 @@ use beam_proto::fnexec::beam_fn_control_server::BeamFnControlServer;
 use beam_proto::fnexec::beam_fn_data_server::BeamFnDataServer;
 use beam_proto::fnexec::beam_fn_logging_server::BeamFnLoggingServer;
 use beam_proto::fnexec::beam_fn_state_server::BeamFnStateServer;
+use beam_proto::fnexec::beam_fn_worker_status_server::BeamFnWorkerStatusServer;
 use beam_proto::fnexec::provision_service_server::ProvisionServiceServer;
 use beam_proto::pipeline::ApiServiceDescriptor;
 use tokio::runtime::Handle;
@@ -19,6 +20,7 @@ use tonic::transport::server::Router;
 use super::hub::Hub;
 use super::listen::Port;
 use super::services::{ControlService, DataService, LoggingService, Provisioning, StateService};
+use super::status::StatusService;
 
 /// Windows that let a worker send without waiting for acknowledgements.
 const WINDOW: u32 = 4 << 20;
@@ -29,6 +31,7 @@ pub(super) struct Servers {
     pub(super) data: Vec<Port>,
     pub(super) state: Port,
     pub(super) logging: Port,
+    pub(super) status: Port,
     pub(super) provision: Port,
     pub(super) handle: Handle,
     stop: Option<oneshot::Sender<()>>,
@@ -40,7 +43,7 @@ impl Servers {
     ///
     /// # Panics
     /// There is no free port, or no thread can be started.
-    pub(super) fn start(hub: &Arc<Hub>, capabilities: Vec<String>) -> Self {
+    pub(super) fn start(hub: &Arc<Hub>, told: ProvisionInfo) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (started, servers) = sync_channel(1);
         let hub = hub.clone();
@@ -51,7 +54,7 @@ impl Servers {
                     .enable_all()
                     .build()
                     .expect("a runtime can be started");
-                let servers = runtime.block_on(serve(&hub, capabilities, stop));
+                let servers = runtime.block_on(serve(&hub, told, stop));
                 started
                     .send(servers.expect("there are free ports"))
                     .expect("the starter waits");
@@ -76,7 +79,7 @@ impl Drop for Servers {
 
 async fn serve(
     hub: &Arc<Hub>,
-    runner_capabilities: Vec<String>,
+    told: ProvisionInfo,
     stop: oneshot::Sender<()>,
 ) -> std::io::Result<Servers> {
     let server = || {
@@ -90,7 +93,7 @@ async fn serve(
     let control = listen(server().add_service(service)).await?;
 
     let mut data = Vec::new();
-    for number in 0..hub.data.len() {
+    for number in 0..hub.data.services() {
         let service = BeamFnDataServer::new(DataService(hub.clone(), number))
             .max_decoding_message_size(usize::MAX)
             .max_encoding_message_size(usize::MAX);
@@ -107,6 +110,9 @@ async fn serve(
         BeamFnLoggingServer::new(LoggingService(hub.clone())).max_decoding_message_size(usize::MAX);
     let logging = listen(Server::builder().add_service(service)).await?;
 
+    let service = BeamFnWorkerStatusServer::new(StatusService(hub.clone()));
+    let status = listen(server().add_service(service)).await?;
+
     let address = |port: &Port| {
         Some(ApiServiceDescriptor {
             url: port.address(),
@@ -116,8 +122,8 @@ async fn serve(
     let info = ProvisionInfo {
         control_endpoint: address(&control),
         logging_endpoint: address(&logging),
-        runner_capabilities,
-        ..ProvisionInfo::default()
+        status_endpoint: address(&status),
+        ..told
     };
     let service = ProvisionServiceServer::new(Provisioning {
         hub: hub.clone(),
@@ -130,6 +136,7 @@ async fn serve(
         data,
         state,
         logging,
+        status,
         provision,
         handle: Handle::current(),
         stop: Some(stop),

@@ -1,31 +1,21 @@
 //! Metrics of a job.
 
-use std::collections::{BTreeMap, HashMap};
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use beam_proto::job::MetricResults;
 use beam_proto::pipeline::{MonitoringInfo, Pipeline};
 use beam_proto::urns::monitoring_info_labels as labels;
-use beam_proto::urns::monitoring_infos::{
-    USER_DISTRIBUTION_INT64, USER_LATEST_INT64, USER_SUM_INT64,
-};
 
-use crate::dofn::{MetricId, Spread};
-use crate::element::{Input, Timestamp};
+pub use value::MetricValue;
+use value::{merged, value};
+
+use crate::dofn::{BoundedTrieData, DoubleSpread, HistogramData, MetricId, Spread};
 use crate::error::{Context, Result};
 
 /// Full names of transforms by id.
 pub(super) type Names = HashMap<String, String>;
-
-/// The value of a user metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetricValue {
-    /// A sum.
-    Counter(i64),
-    /// Count, sum, least and greatest.
-    Distribution(Spread),
-    /// The latest value, and when it was set.
-    Gauge(Timestamp, i64),
-}
 
 /// The metrics that functions kept during a job.
 ///
@@ -53,9 +43,11 @@ impl JobMetrics {
                     continue;
                 };
                 // A transform may have several infos, one for each bundle or stage.
-                all.entry(id)
-                    .and_modify(|sum| *sum = merged(*sum, value))
-                    .or_insert(value);
+                let sum = match all.remove(&id) {
+                    Some(before) => merged(before, value),
+                    None => value,
+                };
+                all.insert(id, sum);
             }
             metrics.0.extend(all);
         }
@@ -63,8 +55,8 @@ impl JobMetrics {
     }
 
     /// All metrics.
-    pub fn iter(&self) -> impl Iterator<Item = (&MetricId, MetricValue)> {
-        self.0.iter().map(|(id, value)| (id, *value))
+    pub fn iter(&self) -> impl Iterator<Item = (&MetricId, &MetricValue)> {
+        self.0.iter()
     }
 
     /// The metrics of the transform with this full name.
@@ -72,7 +64,10 @@ impl JobMetrics {
     pub fn of_transform(&self, name: &str) -> Self {
         let all = self.0.iter();
         let kept = all.filter(|(id, _)| id.transform == name);
-        JobMetrics(kept.map(|(id, value)| (id.clone(), *value)).collect())
+        JobMetrics(
+            kept.map(|(id, value)| (id.clone(), value.clone()))
+                .collect(),
+        )
     }
 
     /// A counter, summed over all transforms that have it.
@@ -99,10 +94,58 @@ impl JobMetrics {
         }
     }
 
+    /// A sum of floating-point numbers over all transforms that have it.
+    pub fn double_sum(&self, namespace: &str, name: &str) -> Option<f64> {
+        match self.total(namespace, name)? {
+            MetricValue::DoubleSum(sum) => Some(sum),
+            _ => None,
+        }
+    }
+
+    /// A distribution of floating-point numbers over all transforms that have it.
+    pub fn double_distribution(&self, namespace: &str, name: &str) -> Option<DoubleSpread> {
+        match self.total(namespace, name)? {
+            MetricValue::DoubleDistribution(spread) => Some(spread),
+            _ => None,
+        }
+    }
+
+    /// The latest value of a gauge of floating-point numbers over all transforms that have it.
+    pub fn double_gauge(&self, namespace: &str, name: &str) -> Option<f64> {
+        match self.total(namespace, name)? {
+            MetricValue::DoubleGauge(_, value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The strings of a set over all transforms that have it.
+    pub fn string_set(&self, namespace: &str, name: &str) -> Option<BTreeSet<String>> {
+        match self.total(namespace, name)? {
+            MetricValue::StringSet(strings) => Some(strings),
+            _ => None,
+        }
+    }
+
+    /// The paths of a trie over all transforms that have it.
+    pub fn bounded_trie(&self, namespace: &str, name: &str) -> Option<BoundedTrieData> {
+        match self.total(namespace, name)? {
+            MetricValue::BoundedTrie(paths) => Some(paths),
+            _ => None,
+        }
+    }
+
+    /// A histogram over all transforms that have it.
+    pub fn histogram(&self, namespace: &str, name: &str) -> Option<HistogramData> {
+        match self.total(namespace, name)? {
+            MetricValue::Histogram(data) => Some(data),
+            _ => None,
+        }
+    }
+
     fn total(&self, namespace: &str, name: &str) -> Option<MetricValue> {
         let all = self.0.iter();
         let named = all.filter(|(id, _)| id.namespace == namespace && id.name == name);
-        named.map(|(_, value)| *value).reduce(merged)
+        named.map(|(_, value)| value.clone()).reduce(merged)
     }
 }
 
@@ -116,58 +159,12 @@ fn id(info: &MonitoringInfo, names: &Names) -> Option<MetricId> {
     })
 }
 
-/// The value of a user metric of a kind that functions here can keep.
-fn value(info: &MonitoringInfo) -> Result<Option<MetricValue>> {
-    let mut input = Input::new(&info.payload);
-    let mut number = || input.varint().map(|n| n as i64);
-    Ok(if info.urn == USER_SUM_INT64.urn {
-        Some(MetricValue::Counter(number()?))
-    } else if info.urn == USER_DISTRIBUTION_INT64.urn {
-        Some(MetricValue::Distribution(Spread {
-            count: number()?,
-            sum: number()?,
-            min: number()?,
-            max: number()?,
-        }))
-    } else if info.urn == USER_LATEST_INT64.urn {
-        let at = Timestamp::from_millis(number()?);
-        Some(MetricValue::Gauge(at, number()?))
-    } else {
-        None
-    })
-}
-
-fn merged(a: MetricValue, b: MetricValue) -> MetricValue {
-    match (a, b) {
-        (MetricValue::Counter(a), MetricValue::Counter(b)) => {
-            MetricValue::Counter(a.wrapping_add(b))
-        }
-        (MetricValue::Distribution(a), MetricValue::Distribution(b)) => {
-            MetricValue::Distribution(spread(a, b))
-        }
-        (MetricValue::Gauge(at, value), MetricValue::Gauge(later, _)) if at > later => {
-            MetricValue::Gauge(at, value)
-        }
-        // The later gauge. Metrics of different kinds cannot have one name.
-        (_, b) => b,
-    }
-}
-
-fn spread(a: Spread, b: Spread) -> Spread {
-    match (a.count, b.count) {
-        (0, _) => b,
-        (_, 0) => a,
-        _ => Spread {
-            count: a.count.wrapping_add(b.count),
-            sum: a.sum.wrapping_add(b.sum),
-            min: a.min.min(b.min),
-            max: a.max.max(b.max),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use beam_proto::urns::monitoring_infos::{
+        USER_BOUNDED_TRIE, USER_DISTRIBUTION_DOUBLE, USER_DISTRIBUTION_INT64, USER_HISTOGRAM,
+        USER_LATEST_DOUBLE, USER_LATEST_INT64, USER_SET_STRING, USER_SUM_DOUBLE, USER_SUM_INT64,
+    };
     use bytes::Bytes;
 
     use super::*;
@@ -244,6 +241,65 @@ mod tests {
             Vec::new(),
         );
         assert_eq!(metrics.gauge("ns", "m"), Some(42));
+    }
+
+    #[test]
+    fn floating_point_numbers_are_merged() {
+        let one_and_a_half = b"\x3f\xf8\0\0\0\0\0\0";
+        let urn = USER_SUM_DOUBLE.urn;
+        let infos = vec![
+            info(urn, "a", one_and_a_half),
+            info(urn, "b", one_and_a_half),
+        ];
+        assert_eq!(read(infos, Vec::new()).double_sum("ns", "m"), Some(3.0));
+        let urn = USER_DISTRIBUTION_DOUBLE.urn;
+        let payload = b"\x01\x3f\xf8\0\0\0\0\0\0\x3f\xf8\0\0\0\0\0\0\x3f\xf8\0\0\0\0\0\0";
+        let infos = vec![info(urn, "a", payload), info(urn, "b", payload)];
+        let spread = DoubleSpread {
+            count: 2,
+            sum: 3.0,
+            min: 1.5,
+            max: 1.5,
+        };
+        let metrics = read(infos, Vec::new());
+        assert_eq!(metrics.double_distribution("ns", "m"), Some(spread));
+        let urn = USER_LATEST_DOUBLE.urn;
+        let infos = vec![info(urn, "a", b"\x05\x3f\xf8\0\0\0\0\0\0")];
+        assert_eq!(read(infos, Vec::new()).double_gauge("ns", "m"), Some(1.5));
+    }
+
+    #[test]
+    fn sets_tries_and_histograms_are_merged() {
+        let urn = USER_SET_STRING.urn;
+        let metrics = read(
+            vec![
+                info(urn, "a", b"\0\0\0\x02\x01x\x01y"),
+                info(urn, "b", b"\0\0\0\x01\x01z"),
+                info(urn, "b", b"\0\0\0\x01\x01x"),
+            ],
+            Vec::new(),
+        );
+        let strings = metrics.string_set("ns", "m").expect("a set");
+        assert_eq!(strings.into_iter().collect::<Vec<_>>(), ["x", "y", "z"]);
+        let urn = USER_BOUNDED_TRIE.urn;
+        let metrics = read(
+            vec![
+                info(urn, "a", b"\x08\x64\x1a\x01a\x1a\x01b"),
+                info(urn, "b", b"\x08\x64\x1a\x01c"),
+            ],
+            Vec::new(),
+        );
+        let paths = metrics.bounded_trie("ns", "m").expect("a trie").paths();
+        let paths: Vec<_> = paths.iter().map(|path| path.segments.join("/")).collect();
+        assert_eq!(paths, ["a/b", "c"]);
+        let urn = USER_HISTOGRAM.urn;
+        let payload = b"\x08\x03\x12\x06\x12\x04\x08\x02\x10\x00\x1a\x02\x01\x02";
+        let metrics = read(
+            vec![info(urn, "a", payload), info(urn, "b", payload)],
+            Vec::new(),
+        );
+        let data = metrics.histogram("ns", "m").expect("a histogram");
+        assert_eq!((data.count, &*data.counts), (6, &[2, 4][..]));
     }
 
     #[test]

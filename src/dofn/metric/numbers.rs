@@ -1,25 +1,13 @@
-//! User metrics as ports, and the cells they count in.
+//! Sums, distributions and latest values.
 //!
-//! Each cell has one writer, the bundle thread, and any number of readers that answer progress requests. Writers use
-//! plain loads and stores: a counter costs what an addition costs.
+//! Writers use plain loads and stores: a counter costs what an addition costs.
 
-use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Clock, Describe, Port, Wiring};
+use super::MetricCell;
+use crate::dofn::{Clock, Describe, Port, Wiring};
 use crate::error::Result;
-
-/// Names a user metric within a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MetricId {
-    /// The transform's id in the descriptor.
-    pub transform: String,
-    /// The function's name without its version.
-    pub namespace: String,
-    /// The port's name.
-    pub name: String,
-}
 
 /// A sum.
 #[derive(Default)]
@@ -37,7 +25,7 @@ impl CounterCell {
         self.0.load(Relaxed)
     }
 
-    fn reset(&self) {
+    pub(super) fn reset(&self) {
         self.0.store(0, Relaxed);
     }
 }
@@ -114,61 +102,8 @@ impl GaugeCell {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reset(&self) {
+    pub(super) fn reset(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
-/// The cell of one metric.
-#[derive(Clone)]
-pub enum MetricCell {
-    /// A sum.
-    Counter(Arc<CounterCell>),
-    /// A distribution.
-    Distribution(Arc<DistributionCell>),
-    /// A latest value.
-    Gauge(Arc<GaugeCell>),
-}
-
-/// The user metrics of one plan. Cells are made while it is linked; nothing is looked up afterwards.
-#[derive(Clone, Default)]
-pub struct MetricSet {
-    cells: Vec<(MetricId, MetricCell)>,
-}
-
-impl MetricSet {
-    /// The cell of a metric, made on first use.
-    fn cell(&mut self, id: MetricId, make: fn() -> MetricCell) -> MetricCell {
-        if let Some((_, cell)) = self.cells.iter().find(|(known, _)| *known == id) {
-            return cell.clone();
-        }
-        let cell = make();
-        self.cells.push((id, cell.clone()));
-        cell
-    }
-
-    /// All metrics.
-    pub fn iter(&self) -> impl Iterator<Item = &(MetricId, MetricCell)> {
-        self.cells.iter()
-    }
-
-    /// Forgets all values: a new bundle begins.
-    pub fn reset(&self) {
-        for (_, cell) in &self.cells {
-            match cell {
-                MetricCell::Counter(cell) => cell.reset(),
-                MetricCell::Distribution(cell) => cell.clear(),
-                MetricCell::Gauge(cell) => cell.reset(),
-            }
-        }
-    }
-}
-
-impl fmt::Debug for MetricSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.cells.iter().map(|(id, _)| id))
-            .finish()
     }
 }
 
@@ -191,14 +126,7 @@ impl Counter {
 
 impl<F: ?Sized> Port<F> for Counter {
     fn wire(wiring: &mut Wiring<'_>, name: &'static str) -> Result<Self> {
-        let id = wiring.metric_id(name);
-        match wiring
-            .metrics()
-            .cell(id, || MetricCell::Counter(Arc::default()))
-        {
-            MetricCell::Counter(cell) => Ok(Counter(cell)),
-            _ => Err(super::ports::two_kinds(name)),
-        }
+        super::wired(wiring, name, || MetricCell::Counter(Arc::default())).map(Counter)
     }
 
     fn describe<D: Describe>(_describe: &mut D, _name: &'static str) {}
@@ -217,14 +145,7 @@ impl Distribution {
 
 impl<F: ?Sized> Port<F> for Distribution {
     fn wire(wiring: &mut Wiring<'_>, name: &'static str) -> Result<Self> {
-        let id = wiring.metric_id(name);
-        match wiring
-            .metrics()
-            .cell(id, || MetricCell::Distribution(Arc::default()))
-        {
-            MetricCell::Distribution(cell) => Ok(Distribution(cell)),
-            _ => Err(super::ports::two_kinds(name)),
-        }
+        super::wired(wiring, name, || MetricCell::Distribution(Arc::default())).map(Distribution)
     }
 
     fn describe<D: Describe>(_describe: &mut D, _name: &'static str) {}
@@ -245,14 +166,9 @@ impl Gauge {
 
 impl<F: ?Sized> Port<F> for Gauge {
     fn wire(wiring: &mut Wiring<'_>, name: &'static str) -> Result<Self> {
-        let (id, clock) = (wiring.metric_id(name), wiring.services().clock.clone());
-        match wiring
-            .metrics()
-            .cell(id, || MetricCell::Gauge(Arc::default()))
-        {
-            MetricCell::Gauge(cell) => Ok(Gauge { cell, clock }),
-            _ => Err(super::ports::two_kinds(name)),
-        }
+        let cell = super::wired(wiring, name, || MetricCell::Gauge(Arc::default()))?;
+        let clock = wiring.services().clock.clone();
+        Ok(Gauge { cell, clock })
     }
 
     fn describe<D: Describe>(_describe: &mut D, _name: &'static str) {}

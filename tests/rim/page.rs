@@ -1,0 +1,104 @@
+//! The status page.
+
+use std::time::{Duration, Instant};
+
+use beam_proto::fnexec::ProcessBundleProgressRequest;
+use beam_proto::fnexec::instruction_request::Request;
+use ferrobeam::harness::Budgets;
+use ferrobeam::testing::{FakeRunner, in_global_window};
+
+use crate::support::{At, Deed, Do, Gate, doing, passing, registry};
+
+/// How long an answer may take; a service that waits longer takes the worker for dead.
+const SOON: Duration = Duration::from_secs(1);
+
+#[test]
+fn the_page_tells_of_failures_plans_and_streams() {
+    let runner = FakeRunner::of(registry()).provisions().start();
+    let stage = doing("failing", Do::new(At::Start, Deed::Fail));
+    let failed = runner.bundle(&stage).run();
+    failed.expect_error();
+    let good = runner.bundle(&passing::<i64>("good")).run();
+    good.assert_ok();
+    let page = runner.status_page();
+    for wanted in [
+        concat!("ferrobeam ", env!("CARGO_PKG_VERSION"), " for Beam 2.77"),
+        "worker \"worker-1\", up 00m0",
+        "MiB resident",
+        "bundles: 0; 0 have a thread",
+        "streams:\n  control: open, 0 B to be sent\n  data 127.0.0.1:",
+        "plans: 2 descriptors, 1 idle plans\n  \"good\": 1 idle\n",
+        "failures: 1\n",
+        &format!("ago, instruction {:?}: told to fail", failed.id),
+    ] {
+        assert!(page.contains(wanted), "{wanted} is missing in\n{page}");
+    }
+    runner.close();
+}
+
+#[test]
+fn the_stream_is_opened_again() {
+    let runner = FakeRunner::start(registry());
+    let first = runner.status_page();
+    assert!(first.contains("worker \"worker-1\""), "{first}");
+    runner.cut_status();
+    let second = runner.status_page();
+    assert!(second.contains("worker \"worker-1\""), "{second}");
+    runner.close();
+}
+
+/// All cores are busy, all bundle threads are in user code, and the data stream is stopped by a full inbox.
+#[test]
+fn the_page_comes_while_everything_is_busy() {
+    const BUNDLES: usize = 8;
+    const ROUNDS: usize = 20;
+    let budgets = Budgets {
+        inbound: 8 << 10,
+        ..Budgets::default()
+    };
+    let runner = FakeRunner::of(registry()).budgets(budgets).start();
+    let stage = doing("busy", Do::new(At::Element(1), Deed::Spin("busy".into())));
+    let bundles: Vec<_> = (0..BUNDLES)
+        .map(|_| {
+            let bundle = runner.bundle(&stage).start();
+            bundle.send("source", in_global_window([1i64]).concat());
+            bundle
+        })
+        .collect();
+    Gate::named("busy").expect(BUNDLES);
+    for _ in 0..3 {
+        bundles[0].send("source", in_global_window(vec![2i64; 1000]).concat());
+    }
+    let mut slowest = [Duration::ZERO; 2];
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        let page = runner.status_page();
+        slowest[0] = slowest[0].max(start.elapsed());
+        for bundle in &bundles {
+            let line = format!(
+                "instruction {:?} transform \"do\" for PTransform{{name=do, state=process-msecs}}, ",
+                bundle.id()
+            );
+            assert!(page.contains(&line), "{line} is missing in\n{page}");
+        }
+        let start = Instant::now();
+        let request = ProcessBundleProgressRequest {
+            instruction_id: bundles[0].id().into(),
+        };
+        let answer = runner.ask(Request::ProcessBundleProgress(request));
+        slowest[1] = slowest[1].max(start.elapsed());
+        assert_eq!(answer.error, "");
+    }
+    println!(
+        "slowest status page: {:?}, slowest progress: {:?}",
+        slowest[0], slowest[1]
+    );
+    assert!(slowest[0] < SOON, "{slowest:?}");
+    assert!(slowest[1] < SOON, "{slowest:?}");
+    Gate::named("busy").open();
+    for bundle in bundles {
+        bundle.end_all();
+        bundle.wait().assert_ok();
+    }
+    runner.close();
+}
