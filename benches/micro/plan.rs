@@ -113,6 +113,14 @@ impl StatePort for Nothing {
             continuation: Bytes::new(),
         })
     }
+
+    fn append(&self, _key: &StateKey, _data: Bytes) -> Result<()> {
+        Ok(())
+    }
+
+    fn clear(&self, _key: &StateKey) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Clock for Nothing {

@@ -35,10 +35,10 @@ pub use options::{OptionValues, Options};
 pub use out::{Meter, Out, Sampler};
 pub use ports::{Describe, InWindow, OutSlot, Port, Ports, Wiring};
 pub use scope::Scope;
-pub use services::{Clock, Services, SideKey, StateKey, StatePort};
+pub use services::{CellKey, Clock, Services, SideKey, StateKey, StatePort};
 pub use side::{EncodeKey, Reframe, Side, SideAccess, SideReader, SideWindows, View};
 pub use site::Site;
-pub use state::{StateKind, StateProtocol};
+pub use state::{BagState, StateKind, StateProtocol, ValueState};
 pub use timer::{
     EventTime, Fired, Hold, OnTimer, OnWindowExpiration, ProcessingTime, TimeDomain, Timer, Timers,
     WindowExpiration,

@@ -32,6 +32,18 @@ pub trait StatePort: Send + Sync {
     /// # Errors
     /// The runner refused, or the connection broke.
     fn get(&self, key: &StateKey, continuation: &Bytes) -> Result<Page>;
+
+    /// Appends encoded values. Does not wait: the runner's refusal fails the bundle at its end.
+    ///
+    /// # Errors
+    /// The connection broke.
+    fn append(&self, key: &StateKey, data: Bytes) -> Result<()>;
+
+    /// Removes what is behind a key. Does not wait: the runner's refusal fails the bundle at its end.
+    ///
+    /// # Errors
+    /// The connection broke.
+    fn clear(&self, key: &StateKey) -> Result<()>;
 }
 
 /// A side input of a transform, in one window of the side input.
@@ -45,6 +57,19 @@ pub struct SideKey {
     pub window: Bytes,
 }
 
+/// A cell: one key's one state, in one window.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CellKey {
+    /// The transform's id in the descriptor.
+    pub transform: Arc<str>,
+    /// The state's local name.
+    pub state: Arc<str>,
+    /// The encoded window.
+    pub window: Bytes,
+    /// The encoded key.
+    pub key: Bytes,
+}
+
 /// What a state request is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StateKey {
@@ -56,4 +81,12 @@ pub enum StateKey {
     MultimapSide(SideKey, Bytes),
     /// The distinct keys of a multimap side input.
     MultimapKeysSide(SideKey),
+    /// The values of a cell.
+    BagUser(CellKey),
+    /// The values of one nested map key of a cell.
+    MultimapUser(CellKey, Bytes),
+    /// The distinct map keys of a cell. Clearing it clears the whole cell.
+    MultimapKeysUser(CellKey),
+    /// The values of a cell whose sort keys are from the first number on, and before the second.
+    OrderedListUser(CellKey, i64, i64),
 }

@@ -146,4 +146,12 @@ impl StatePort for BundlePorts {
         let instruction = self.bundle().instruction.clone();
         state.get(&instruction, key, continuation)
     }
+
+    fn append(&self, _key: &StateKey, _data: Bytes) -> Result<()> {
+        Ok(())
+    }
+
+    fn clear(&self, _key: &StateKey) -> Result<()> {
+        Ok(())
+    }
 }

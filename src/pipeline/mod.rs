@@ -46,3 +46,4 @@ pub use environment::EnvironmentSpec;
 pub use graph::{Built, Pipeline};
 pub use options::{PipelineOptions, Workers};
 pub use site::{InPipeline, SideView, VIEW_URN};
+pub(crate) use state::{Keeping, protocol, state_spec};

@@ -56,6 +56,7 @@ mod descriptor_parts;
 mod dofn_tester;
 mod elements;
 mod fake_runner;
+mod memory_state;
 mod tester_metrics;
 mod tester_timers;
 
@@ -69,3 +70,4 @@ pub use fake_runner::{
     Bundle, BundleOutcome, Chaos, FakeRunner, HeldTimer, Metrics, Progress, Random, RunningBundle,
     Settings, iterable_key, multimap_key, multimap_keys_key, tail_key,
 };
+pub use memory_state::{MemoryState, Requests};

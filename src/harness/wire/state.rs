@@ -277,6 +277,7 @@ fn name(key: &StateKey) -> String {
         | StateKey::MultimapKeysSide(side) => {
             format!("side input {} of {}", side.side, side.transform)
         }
+        _ => "state".into(),
     }
 }
 
@@ -316,6 +317,7 @@ fn to_proto(key: &StateKey) -> beam_proto::fnexec::StateKey {
                 window,
             })
         }
+        _ => state_key::Type::Runner(Runner::default()),
     };
     beam_proto::fnexec::StateKey { r#type: Some(key) }
 }
