@@ -2,7 +2,7 @@
 
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{DoFnTester, Requests};
-use ferrobeam::window::WindowFn;
+use ferrobeam::window::{FixedWindows, WindowFn};
 use std::time::Duration;
 
 use crate::ms;
@@ -127,7 +127,7 @@ fn keys_are_apart() {
 
 #[test]
 fn windows_are_apart() {
-    let windows = WindowFn::fixed(Duration::from_secs(10)).unwrap();
+    let windows = WindowFn::Fixed(FixedWindows::of(Duration::from_secs(10)));
     let mut tester = DoFnTester::of(Keeper).in_windows(windows);
     let mut at = |millis, script: &str| {
         let element = Kv("a".to_owned(), script.to_owned());

@@ -1,5 +1,7 @@
 //! Encoded values that a bundle has added.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 
 /// The most bytes of one append, unless a single value has more: runners have limits on messages.
@@ -17,14 +19,29 @@ pub(super) struct Additions {
 impl Additions {
     /// Adds one value, which `encode` appends.
     pub(super) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        let encoded = self.try_push(|out| {
+            encode(out);
+            Ok::<(), Infallible>(())
+        });
+        match encoded {
+            Ok(()) => {}
+        }
+    }
+
+    /// As [`Additions::push`], for what may fail.
+    pub(super) fn try_push<E>(
+        &mut self,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let before = self.open.len();
-        encode(&mut self.open);
+        encode(&mut self.open)?;
         self.bytes += self.open.len() - before;
         if before > 0 && self.open.len() > LARGEST_APPEND {
             let last = self.open.split_off(before);
             self.freeze();
             self.open = last;
         }
+        Ok(())
     }
 
     /// How many bytes there are.

@@ -22,7 +22,7 @@ pub(super) trait Cell: Default + Send {
     /// Called when another cell comes into hand: how many bytes this one holds.
     fn settle(&mut self) -> usize;
 
-    /// Sends what was written. Afterwards, the cell is as good as new.
+    /// Sends what was written. The cell is not used any more.
     fn flush(&mut self, ground: &Ground<'_>) -> Result<()>;
 }
 
