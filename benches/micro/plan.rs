@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use divan::Bencher;
 use ferrobeam::Result;
-use ferrobeam::dofn::{Clock, OptionValues, Services, StateKey, StatePort};
+use ferrobeam::dofn::{Clock, Commits, OptionValues, Services, StateKey, StatePort};
 use ferrobeam::element::{Element, Page};
 use ferrobeam::exec::{Inbound, LinkServices, Outbox, Plan, Registry, link};
 use ferrobeam::model::descriptor::PlanSpec;
@@ -45,6 +45,7 @@ fn linked(descriptor: &Descriptor, registry: &Registry) -> Plan {
             state: Arc::new(Nothing),
             clock: Arc::new(Nothing),
             options: OptionValues::default(),
+            commits: Commits::default(),
         },
         outbox: Arc::new(Nothing),
         samples: None,

@@ -7,7 +7,7 @@ use super::args::Args;
 use super::describe::Format;
 use crate::error::{Error, Result};
 use crate::expansion::Start;
-use crate::harness::Options;
+use crate::harness::{Budgets, Options};
 
 /// The port that Beam's own expansion services are started on by convention.
 const SERVE_PORT: u16 = 8097;
@@ -98,6 +98,7 @@ impl From<Worker> for Options {
             control_endpoint: worker.control,
             logging_endpoint: worker.logging,
             status_endpoint: worker.status,
+            budgets: Budgets::of_this_machine(),
             ..Options::default()
         }
     }

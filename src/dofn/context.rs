@@ -65,6 +65,14 @@ impl<'a> Cx<'a> {
         self.header
     }
 
+    /// Whether the element exists because the pipeline is being drained: its window was closed, or its timer fired,
+    /// before event time came that far.
+    #[inline]
+    pub fn caused_by_drain(&self) -> bool {
+        let metadata = self.header.metadata.as_ref();
+        metadata.is_some_and(|metadata| metadata.caused_by_drain())
+    }
+
     /// Whether the bundle has failed: nothing that is emitted from now on matters.
     #[inline]
     pub fn failed(&self) -> bool {

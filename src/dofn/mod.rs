@@ -1,5 +1,6 @@
 //! What users write: functions over elements, and the typed ports they reach the pipeline through.
 
+mod after_commit;
 pub mod builtin;
 mod closure;
 mod combine;
@@ -19,6 +20,7 @@ pub mod timer;
 mod views;
 mod window_function;
 
+pub use after_commit::{AfterCommit, Commit, Commits};
 pub use closure::{Filter, FlatMap, Map, Start, Step, Steps, Then, TryMap, steps};
 pub use combine::{CombineFn, Count, Max, Mean, Merge, Min, Plain, Sum};
 pub use context::{BundleCx, Cx};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::timer::{self, TimerHandlers, TimerWiring};
 use super::{
-    Discard, DoFn, Link, Meter, MetricId, MetricSet, Out, Scope, Services, SideReader, Site,
-    StateKind, StateProtocol, TimeDomain, View,
+    AfterCommit, Discard, DoFn, Link, Meter, MetricId, MetricSet, Out, Scope, Services, SideReader,
+    Site, StateKind, StateProtocol, TimeDomain, View,
 };
 use crate::element::{Element, Input, Nesting};
 use crate::error::{Error, ErrorKind, Result};
@@ -121,8 +121,7 @@ pub trait Ports<F: ?Sized>: Sized + Send {
 /// One port of the function `F`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a port: use Out<T>, Side<V>, InWindow<W>, Timer<Tag>, Timers<Tag>, WindowExpiration, \
-                ValueState<T> or another kind of state, \
-                Options, or a metric such as Counter",
+                ValueState<T> or another kind of state, AfterCommit, Options, or a metric such as Counter",
     label = "not a port",
     note = "plain data belongs in the DoFn itself"
 )]
@@ -182,6 +181,8 @@ pub trait Describe {
     fn state(&mut self, tag: &'static str, kind: StateKind);
     /// It has timers of the family `tag`.
     fn timer(&mut self, tag: &'static str, domain: TimeDomain);
+    /// It has callbacks for after its bundles are committed. Most that ask need not know.
+    fn after_commit(&mut self) {}
     /// It is told when windows expire, through timers of the family `tag`.
     fn window_expiration(&mut self, tag: &'static str) {
         self.timer(tag, TimeDomain::EventTime);
@@ -216,6 +217,7 @@ pub struct Wiring<'a> {
     outs: HashMap<String, OutSlot>,
     sides: HashMap<String, SideReader>,
     states: HashMap<String, StateProtocol>,
+    finalizes: bool,
     timers: Option<TimerWiring>,
     metrics: &'a mut MetricSet,
     services: &'a Services,
@@ -235,6 +237,7 @@ impl<'a> Wiring<'a> {
             outs: HashMap::new(),
             sides: HashMap::new(),
             states: HashMap::new(),
+            finalizes: false,
             timers: None,
             metrics,
             services,
@@ -254,6 +257,11 @@ impl<'a> Wiring<'a> {
     /// Adds state that the runner keeps.
     pub fn add_state(&mut self, tag: &str, protocol: StateProtocol) {
         self.states.insert(tag.into(), protocol);
+    }
+
+    /// Says that the runner tells when bundles are committed.
+    pub fn add_after_commit(&mut self) {
+        self.finalizes = true;
     }
 
     /// Adds the timers that the descriptor declares.
@@ -316,6 +324,22 @@ impl<'a> Wiring<'a> {
             ))
             .at("transform", &*self.transform)
         })
+    }
+
+    /// Where callbacks for after the commit go.
+    ///
+    /// # Errors
+    /// The descriptor does not ask the runner to tell.
+    pub fn after_commit(&mut self) -> Result<AfterCommit> {
+        if !self.finalizes {
+            return Err(Error::descriptor(
+                "the function has callbacks for after the commit, but the pipeline does not request finalization; expand \
+                 the transform again with this version",
+            )
+            .at("transform", &*self.transform));
+        }
+        let Services { commits, clock, .. } = self.services;
+        Ok(AfterCommit::new(commits.clone(), clock.clone()))
     }
 
     /// The timers, for a port that is the family `tag`.

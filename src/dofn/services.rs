@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::OptionValues;
+use super::{Commits, OptionValues};
 use crate::element::Page;
 use crate::error::Result;
 
@@ -17,6 +17,8 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// The options of the pipeline.
     pub options: OptionValues,
+    /// Takes what functions want done after the bundle in hand is committed.
+    pub commits: Commits,
 }
 
 /// Wall time.
@@ -33,17 +35,31 @@ pub trait StatePort: Send + Sync {
     /// The runner refused, or the connection broke.
     fn get(&self, key: &StateKey, continuation: &Bytes) -> Result<Page>;
 
-    /// Appends encoded values. Does not wait: the runner's refusal fails the bundle at its end.
+    /// Adds encoded values to what the runner keeps under `key`. Does not wait for the runner: what it refuses fails the
+    /// bundle at its end.
     ///
     /// # Errors
-    /// The connection broke.
+    /// The connection broke, or the state cannot be written.
     fn append(&self, key: &StateKey, data: Bytes) -> Result<()>;
 
-    /// Removes what is behind a key. Does not wait: the runner's refusal fails the bundle at its end.
+    /// Forgets what the runner keeps under `key`. Does not wait, as [`append`](Self::append) does not.
     ///
     /// # Errors
-    /// The connection broke.
+    /// As [`append`](Self::append).
     fn clear(&self, key: &StateKey) -> Result<()>;
+}
+
+/// The state of one key in one window.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CellKey {
+    /// The transform's id in the descriptor.
+    pub transform: Arc<str>,
+    /// The state's local name.
+    pub state: Arc<str>,
+    /// The encoded window.
+    pub window: Bytes,
+    /// The encoded key.
+    pub key: Bytes,
 }
 
 /// A side input of a transform, in one window of the side input.
@@ -57,19 +73,6 @@ pub struct SideKey {
     pub window: Bytes,
 }
 
-/// A cell: one key's one state, in one window.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct CellKey {
-    /// The transform's id in the descriptor.
-    pub transform: Arc<str>,
-    /// The state's local name.
-    pub state: Arc<str>,
-    /// The encoded window.
-    pub window: Bytes,
-    /// The encoded key.
-    pub key: Bytes,
-}
-
 /// What a state request is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StateKey {
@@ -81,12 +84,12 @@ pub enum StateKey {
     MultimapSide(SideKey, Bytes),
     /// The distinct keys of a multimap side input.
     MultimapKeysSide(SideKey),
-    /// The values of a cell.
+    /// The values of a bag.
     BagUser(CellKey),
-    /// The values of one nested map key of a cell.
+    /// The values of one encoded map key of a multimap.
     MultimapUser(CellKey, Bytes),
-    /// The distinct map keys of a cell. Clearing it clears the whole cell.
+    /// The distinct map keys of a multimap. To clear them is to clear the whole multimap.
     MultimapKeysUser(CellKey),
-    /// The values of a cell whose sort keys are from the first number on, and before the second.
+    /// The values of an ordered list whose sort keys lie within `[from, to)`.
     OrderedListUser(CellKey, i64, i64),
 }

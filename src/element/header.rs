@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::coder::{Coder, urn};
-use super::{Input, Nesting, Pane, Timestamp};
+use super::{ElementMetadata, Input, Nesting, Pane, Timestamp};
 use crate::element::layout::Layout;
 use crate::error::{Error, Result};
 
@@ -76,8 +76,7 @@ impl Header {
         self.windows.encode(out);
         self.pane.encode(out, self.metadata.is_some());
         if let Some(metadata) = &self.metadata {
-            super::put_varint(out, metadata.encoded.len() as u64);
-            out.extend_from_slice(&metadata.encoded);
+            metadata.encode(out);
         }
     }
 
@@ -112,26 +111,6 @@ impl Header {
             None
         };
         Ok(())
-    }
-}
-
-/// An `Elements.ElementMetadata` message, carried along unread.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ElementMetadata {
-    encoded: Vec<u8>,
-}
-
-impl ElementMetadata {
-    fn decode(input: &mut Input<'_>) -> Result<Self> {
-        let length = input.length()?;
-        Ok(ElementMetadata {
-            encoded: input.take(length)?.to_vec(),
-        })
-    }
-
-    /// The message's bytes.
-    pub fn encoded(&self) -> &[u8] {
-        &self.encoded
     }
 }
 

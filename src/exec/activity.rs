@@ -73,12 +73,13 @@ impl Here {
         before
     }
 
-    /// Says that this transform, which runs, is at its next piece of work. Only for what takes in nothing from an edge:
-    /// elements are counted, and so tell a bundle that moves from one that does not.
+    /// Says that this transform, which runs, is at piece `turn` of its work. Only for work that no edge brings: elements
+    /// are counted, and so tell a bundle that moves from one that does not.
     #[inline]
-    pub fn proceed(&self) {
-        let word = self.word.load(Relaxed);
-        self.word.store(word.wrapping_add(1 << 32), Relaxed);
+    pub fn proceed(&self, turn: u32) {
+        let place = self.word.load(Relaxed) as u32;
+        self.word
+            .store(u64::from(turn) << 32 | u64::from(place), Relaxed);
     }
 
     /// Says that what ran before runs again.
@@ -136,8 +137,8 @@ mod tests {
         let activity = Activity::default();
         let (outer, inner) = (activity.here(0), activity.here(1));
         outer.enter(Phase::Finish);
-        outer.proceed();
-        outer.proceed();
+        outer.proceed(1);
+        outer.proceed(2);
         assert_eq!(
             (activity.now(), activity.turn()),
             (Some((0, Phase::Finish)), 2)

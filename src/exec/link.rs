@@ -460,6 +460,7 @@ impl Linker<'_> {
             sides,
             states,
             timers,
+            finalizes,
         } = &spec.kind
         else {
             return Err(Error::descriptor("not a function"));
@@ -515,6 +516,9 @@ impl Linker<'_> {
             if let Some(form) = function.sides.iter().find(|form| form.tag == side.tag) {
                 wiring.add_side(&side.tag, with_framing(reader, form, &side.coder)?);
             }
+        }
+        if *finalizes {
+            wiring.add_after_commit();
         }
         for state in states {
             wiring.add_state(&state.tag, state.protocol);

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use beam_proto::fnexec::Elements;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
@@ -25,6 +26,29 @@ pub(crate) struct Stretch {
     pub(crate) family: Option<String>,
     pub(crate) data: Bytes,
     pub(crate) last: bool,
+}
+
+/// The stretches of a message by instruction: the data first, as timers come after data that stands in the same message.
+pub(crate) fn stretches(elements: Elements) -> impl Iterator<Item = (String, Stretch)> {
+    let data = elements.data.into_iter().map(|data| {
+        let stretch = Stretch {
+            transform: data.transform_id,
+            family: None,
+            data: data.data,
+            last: data.is_last,
+        };
+        (data.instruction_id, stretch)
+    });
+    let timers = elements.timers.into_iter().map(|timers| {
+        let stretch = Stretch {
+            transform: timers.transform_id,
+            family: Some(timers.timer_family_id),
+            data: timers.timers,
+            last: timers.is_last,
+        };
+        (timers.instruction_id, stretch)
+    });
+    data.chain(timers)
 }
 
 /// What all inboxes of a worker share.
@@ -172,6 +196,23 @@ impl Inbox {
         if waiting {
             self.arrived.notify_one();
         }
+    }
+
+    /// Takes the whole input of a bundle at once. It is in memory anyway, so no budget holds it up. `short` is the error of
+    /// a bundle that wants more.
+    pub(crate) fn fill(&self, stretches: impl IntoIterator<Item = Stretch>, short: Error) {
+        let mut state = self.state();
+        for stretch in stretches {
+            state.bytes += stretch.data.len();
+            state.queue.push_back(Queued {
+                transform: stretch.transform,
+                family: stretch.family,
+                data: Held::Memory(stretch.data),
+                last: stretch.last,
+            });
+        }
+        drop(state);
+        self.cut_off(short);
     }
 
     /// Takes the next stretch. Blocks until there is one.
@@ -352,6 +393,22 @@ mod tests {
         assert_eq!(slow.pop().expect("there").data, "spilled");
         assert_eq!(slow.pop().expect("there").data, "y");
         assert_eq!(slow.held(), (0, 0));
+    }
+
+    #[test]
+    fn a_whole_input_is_never_held_up() {
+        let inbox = Inbox::new(&InboxBudget::new(8));
+        let whole = [stretch(b"more than the share", false), stretch(b"", true)];
+        inbox.fill(whole, Error::transport("short"));
+        // What comes through a stream all the same is dropped.
+        assert_eq!(
+            poll(pin!(inbox.push(stretch(b"late", false)))),
+            Poll::Ready(())
+        );
+        assert_eq!(inbox.pop().expect("there").data, "more than the share");
+        assert_eq!(inbox.pop().expect("there"), stretch(b"", true));
+        assert_eq!(inbox.held(), (0, 0));
+        assert_eq!(inbox.pop().expect_err("no more").message(), "short");
     }
 
     #[test]

@@ -4,12 +4,13 @@
 //! control stream records a bundle before anything else happens to it, and ended ones are remembered for a while.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use beam_proto::fnexec::ProcessBundleRequest;
 
-use super::inbox::{Expectant, Inbox, InboxBudget};
+use super::inbox::{Expectant, Inbox, InboxBudget, stretches};
 use super::jobs::BundleRequest;
 use super::page::Census;
 use super::process::Thread;
@@ -23,6 +24,25 @@ const REMEMBERED: usize = 1000;
 
 /// How many bundles may have input before the runner announces them.
 const MAX_UNANNOUNCED: usize = 10_000;
+
+/// Names one data stream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct StreamId {
+    /// `host:port` of the data service.
+    pub(crate) endpoint: Arc<str>,
+    /// The stream's name, by which the runner spreads bundles over streams; empty for the one that has none.
+    pub(crate) name: Arc<str>,
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_empty() {
+            write!(f, "the data stream of {}", self.endpoint)
+        } else {
+            write!(f, "the data stream {:?} of {}", self.name, self.endpoint)
+        }
+    }
+}
 
 /// What can be asked of a bundle while it runs.
 #[derive(Clone)]
@@ -61,16 +81,18 @@ struct Table {
     closed: bool,
     /// How often data streams broke.
     breaks: usize,
-    /// By data service: which break was its last, and what it said.
-    broken: HashMap<Arc<str>, (usize, String)>,
+    /// By data stream: which break was its last, and what it said.
+    broken: HashMap<StreamId, (usize, String)>,
 }
 
 struct Live {
     announced: bool,
     /// The breaks before it was announced.
     breaks: usize,
-    /// The data service that input came from before the bundle was announced.
-    early: Option<Arc<str>>,
+    /// The name of the bundle's data streams, once it is announced.
+    stream: Arc<str>,
+    /// The data stream that input came from before the bundle was announced.
+    early: Option<StreamId>,
     inbox: Arc<Inbox>,
     deferred: Option<Deferred>,
     creating: Option<Creating>,
@@ -90,6 +112,7 @@ impl Live {
         Live {
             announced: false,
             breaks: 0,
+            stream: Arc::default(),
             early: None,
             inbox: Inbox::new(budget),
             deferred: None,
@@ -113,6 +136,8 @@ impl Instructions {
 
     /// Records that the runner wants a bundle. Call it on the reader of the control stream.
     ///
+    /// Input that stands in the request is all that the bundle gets.
+    ///
     /// Yields the bundle if it is to be run now. Where a plan is `ready`, a bundle without input is kept until some
     /// arrives: its thread would only go to sleep again.
     ///
@@ -121,7 +146,7 @@ impl Instructions {
     pub(crate) fn announce(
         &self,
         id: &str,
-        request: ProcessBundleRequest,
+        mut request: ProcessBundleRequest,
         ready: Option<Arc<PlanFacts>>,
     ) -> Result<Option<BundleRequest>> {
         let mut table = self.table();
@@ -143,6 +168,11 @@ impl Instructions {
             return Err(twice());
         }
         live.breaks = breaks;
+        live.stream = request.data_stream_id.as_str().into();
+        if let Some(elements) = request.elements.take() {
+            let stretches = stretches(elements).map(|(_, stretch)| stretch);
+            live.inbox.fill(stretches, not_whole());
+        }
         let bundle = BundleRequest {
             instruction: id.into(),
             request,
@@ -161,12 +191,12 @@ impl Instructions {
         Ok(Some(bundle))
     }
 
-    /// Where input of a bundle goes that comes from a data service, and the bundle if it waited for that; `None` if it
+    /// Where input of a bundle goes that comes from a data stream, and the bundle if it waited for that; `None` if it
     /// has ended, and its input is to be dropped.
     pub(crate) fn arrival(
         &self,
         id: &str,
-        endpoint: &Arc<str>,
+        stream: &StreamId,
     ) -> Option<(Arc<Inbox>, Option<BundleRequest>)> {
         let mut table = self.table();
         if let Some(live) = table.live.get_mut(id) {
@@ -177,7 +207,7 @@ impl Instructions {
             return None;
         }
         let mut live = Live::new(&self.budget);
-        live.early = Some(endpoint.clone());
+        live.early = Some(stream.clone());
         let inbox = live.inbox.clone();
         table.live.insert(id.into(), live);
         table.unannounced += 1;
@@ -197,8 +227,10 @@ impl Instructions {
         let mut table = self.table();
         let Table { live, broken, .. } = &mut *table;
         let Some(live) = live.get_mut(id) else { return };
-        let breaks = broken.iter().filter(|(endpoint, (number, _))| {
-            *number > live.breaks && running.facts.reads_from(endpoint)
+        let breaks = broken.iter().filter(|(stream, (number, _))| {
+            *number > live.breaks
+                && stream.name == live.stream
+                && running.facts.reads_from(&stream.endpoint)
         });
         for (_, (_, why)) in breaks {
             live.inbox.cut_off(Error::transport(why.as_str()));
@@ -296,26 +328,28 @@ impl Instructions {
         self.table().live.len()
     }
 
-    /// Lets the bundles that read from a data service have what came, and nothing more. Yields those that waited for
+    /// Lets the bundles that read from a data stream have what came, and nothing more. Yields those that waited for
     /// their first input: they are to be run, to learn that none will come.
     pub(crate) fn cut_off(
         &self,
-        endpoint: &Arc<str>,
+        stream: &StreamId,
         error: impl Fn() -> Error,
     ) -> Vec<BundleRequest> {
         let mut table = self.table();
         table.breaks += 1;
         let last = (table.breaks, error().message().to_owned());
-        table.broken.insert(endpoint.clone(), last);
+        table.broken.insert(stream.clone(), last);
         let mut deferred = Vec::new();
         for live in table.live.values_mut() {
             // What came early came in part only.
-            if !live.announced && live.early.as_ref() == Some(endpoint) {
+            if !live.announced && live.early.as_ref() == Some(stream) {
                 live.inbox.close(error());
             }
             let running = live.running.as_ref().map(|running| &running.facts);
             let facts = running.or(live.deferred.as_ref().map(|deferred| &deferred.facts));
-            if facts.is_some_and(|facts| facts.reads_from(endpoint)) {
+            if live.stream == stream.name
+                && facts.is_some_and(|facts| facts.reads_from(&stream.endpoint))
+            {
                 live.inbox.cut_off(error());
                 deferred.extend(live.deferred.take().map(|deferred| deferred.bundle));
             }
@@ -334,6 +368,13 @@ impl Instructions {
     }
 }
 
+#[cold]
+fn not_whole() -> Error {
+    Error::transport(
+        "the runner embedded the bundle's input in its request, but not the ends of all of it",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use beam_proto::fnexec::ProcessBundleDescriptor;
@@ -347,6 +388,13 @@ mod tests {
         Instructions::new(InboxBudget::new(1 << 20))
     }
 
+    fn stream(endpoint: &str) -> StreamId {
+        StreamId {
+            endpoint: endpoint.into(),
+            name: "".into(),
+        }
+    }
+
     fn announce(instructions: &Instructions, id: &str) -> Result<Option<BundleRequest>> {
         instructions.announce(id, ProcessBundleRequest::default(), None)
     }
@@ -354,7 +402,7 @@ mod tests {
     #[test]
     fn input_may_come_first() {
         let instructions = instructions();
-        let (early, deferred) = instructions.arrival("1", &"here:1".into()).expect("kept");
+        let (early, deferred) = instructions.arrival("1", &stream("here:1")).expect("kept");
         assert!(deferred.is_none());
         let announced = announce(&instructions, "1")
             .expect("new")
@@ -383,12 +431,16 @@ mod tests {
         let deferred = instructions.announce("1", request, Some(facts()));
         assert!(deferred.expect("new").is_none());
         let lost = || Error::transport("lost");
-        assert!(instructions.cut_off(&"elsewhere:1".into(), lost).is_empty());
-        let (_, bundle) = instructions.arrival("1", &"here:1".into()).expect("kept");
+        assert!(
+            instructions
+                .cut_off(&stream("elsewhere:1"), lost)
+                .is_empty()
+        );
+        let (_, bundle) = instructions.arrival("1", &stream("here:1")).expect("kept");
         assert_eq!(&*bundle.expect("waited").instruction, "1");
         assert!(
             instructions
-                .arrival("1", &"here:1".into())
+                .arrival("1", &stream("here:1"))
                 .expect("kept")
                 .1
                 .is_none()
@@ -400,7 +452,7 @@ mod tests {
         let instructions = instructions();
         announce(&instructions, "1").expect("new");
         instructions.end("1", true);
-        assert!(instructions.arrival("1", &"here:1".into()).is_none());
+        assert!(instructions.arrival("1", &stream("here:1")).is_none());
         assert!(matches!(instructions.get("1"), Known::Failed));
         assert!(matches!(instructions.get("2"), Known::Nothing));
         assert_eq!(instructions.unfinished(), 0);

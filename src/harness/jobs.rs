@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use beam_proto::fnexec::ProcessBundleRequest;
 use tokio::sync::Notify;
 
+use super::finalize::FinalizeRequest;
 use super::inbox::Inbox;
 
 /// A thread that found no work for this long ends.
@@ -30,17 +31,25 @@ pub(crate) struct BundleRequest {
     pub(crate) inbox: Arc<Inbox>,
 }
 
-/// A bundle that cannot have a thread, and why.
+/// What needs a thread, because it runs user code.
+pub(crate) enum Job {
+    /// Run a bundle.
+    Bundle(BundleRequest),
+    /// Call what bundles wanted done after their commit.
+    Finalize(FinalizeRequest),
+}
+
+/// A job that cannot have a thread, and why.
 pub(crate) struct NoThread {
-    pub(crate) bundle: Box<BundleRequest>,
+    pub(crate) job: Box<Job>,
     pub(crate) error: String,
 }
 
-/// What a thread does with a bundle.
+/// What a thread does: take jobs until there are none.
 type Run = Box<dyn Fn(&Jobs) + Send + Sync>;
 
-/// The bundles that wait for a thread, and the threads that wait for a bundle. The number of bundles is the runner's:
-/// each has a request that waits for its answer.
+/// The jobs that wait for a thread, and the threads that wait for a job. The number of jobs is the runner's: each has a
+/// request that waits for its answer.
 pub(crate) struct Jobs {
     state: Mutex<State>,
     arrived: Condvar,
@@ -65,7 +74,7 @@ struct State {
 }
 
 struct Waiting {
-    request: BundleRequest,
+    job: Job,
     since: Instant,
 }
 
@@ -82,7 +91,7 @@ impl Jobs {
         })
     }
 
-    /// Says what threads do: take bundles with [`Jobs::next`] until there are none.
+    /// Says what threads do: take jobs with [`Jobs::next`] until there are none.
     pub(crate) fn set_work(&self, run: impl Fn(&Jobs) + Send + Sync + 'static) {
         let _ = self.run.set(Box::new(run));
     }
@@ -91,11 +100,11 @@ impl Jobs {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a bundle to a thread. Never blocks. Gives the bundle back if no thread can be had.
-    pub(crate) fn submit(self: &Arc<Self>, request: BundleRequest) -> Result<(), NoThread> {
+    /// Hands a job to a thread. Never blocks. Gives the job back if no thread can be had.
+    pub(crate) fn submit(self: &Arc<Self>, job: Job) -> Result<(), NoThread> {
         let mut state = self.state();
         state.waiting.push_back(Waiting {
-            request,
+            job,
             since: Instant::now(),
         });
         self.waiting.store(state.waiting.len(), Ordering::SeqCst);
@@ -136,7 +145,7 @@ impl Jobs {
         // Some running thread will come to it; if there is none, nobody will.
         match state.waiting.pop_back() {
             Some(last) if state.threads == 0 => Err(NoThread {
-                bundle: Box::new(last.request),
+                job: Box::new(last.job),
                 error: error.to_string(),
             }),
             Some(last) => {
@@ -147,8 +156,8 @@ impl Jobs {
         }
     }
 
-    /// The next bundle; `None` when this thread is to end.
-    pub(crate) fn next(&self) -> Option<BundleRequest> {
+    /// The next job; `None` when this thread is to end.
+    pub(crate) fn next(&self) -> Option<Job> {
         for _ in 0..SPINS {
             if self.waiting.load(Ordering::SeqCst) > 0 {
                 break;
@@ -160,7 +169,7 @@ impl Jobs {
         loop {
             if let Some(first) = state.waiting.pop_front() {
                 self.waiting.store(state.waiting.len(), Ordering::SeqCst);
-                return Some(first.request);
+                return Some(first.job);
             }
             if state.closed || since.elapsed() >= IDLE_THREAD {
                 state.threads -= 1;
@@ -176,7 +185,7 @@ impl Jobs {
         }
     }
 
-    /// Wakes threads for the bundles that wait longer than a moment. Runs on the rim, until dropped.
+    /// Wakes threads for the jobs that wait longer than a moment. Runs on the rim, until dropped.
     pub(crate) async fn keep_moving(self: Arc<Self>) {
         loop {
             self.nudge.notified().await;
@@ -191,7 +200,7 @@ impl Jobs {
         }
     }
 
-    /// How many bundles have waited longer than a moment, without a thread that is on its way to them.
+    /// How many jobs have waited longer than a moment, without a thread that is on its way to them.
     fn forsaken(&self) -> usize {
         let state = self.state();
         let late = state.waiting.iter();

@@ -4,9 +4,13 @@
 
 mod bundles;
 mod context;
+mod descriptors;
 mod failures;
+mod finalize;
 mod flusher;
+mod idle;
 mod inbox;
+mod input;
 mod instructions;
 mod jobs;
 mod log;
@@ -15,6 +19,7 @@ mod metrics;
 pub(crate) mod options;
 mod outbox;
 mod page;
+mod plans;
 pub mod pool;
 mod process;
 mod process_metrics;

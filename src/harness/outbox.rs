@@ -1,12 +1,15 @@
 //! What a plan sees of the runner while it runs a bundle: state to read, sinks and timers to write.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use beam_proto::fnexec::ProcessBundleRequest;
+use beam_proto::fnexec::process_bundle_request::CacheToken;
 use bytes::Bytes;
 
 use super::response::ElementsMessage;
 use super::wire::data::DataClient;
-use super::wire::state::StateClient;
+use super::wire::state::{Pending, StateClient};
 use crate::dofn::{StateKey, StatePort};
 use crate::element::Page;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,12 +17,41 @@ use crate::exec::Outbox;
 
 /// The outside of one plan. It belongs to one bundle at a time.
 pub(crate) struct BundlePorts {
-    /// The connections that input comes from.
-    sources: Vec<Arc<DataClient>>,
     /// Sinks by index, and behind them the families of timers.
     outputs: Vec<Output>,
     state: Option<Arc<StateClient>>,
     bundle: Mutex<Bundle>,
+}
+
+/// The data streams of a plan: all of one name, which each bundle chooses.
+pub(crate) struct Streams {
+    pub(crate) name: String,
+    /// Those that input comes from.
+    pub(crate) inputs: Vec<Arc<DataClient>>,
+    /// By output.
+    pub(crate) outputs: Vec<Arc<DataClient>>,
+}
+
+/// What the runner promises about state for one bundle.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct BundleTerms {
+    /// What may be kept of earlier state reads.
+    pub(crate) cache_tokens: Vec<CacheToken>,
+    /// No key of the bundle has user state yet.
+    pub(crate) has_no_state: bool,
+    /// No other bundle in flight has one of its keys.
+    pub(crate) only_bundle_for_keys: bool,
+}
+
+impl BundleTerms {
+    /// Takes the terms out of a request.
+    pub(crate) fn take(request: &mut ProcessBundleRequest) -> Self {
+        BundleTerms {
+            cache_tokens: std::mem::take(&mut request.cache_tokens),
+            has_no_state: request.has_no_state,
+            only_bundle_for_keys: request.only_bundle_for_keys,
+        }
+    }
 }
 
 /// Where a sink's bytes go, or those of a family of timers.
@@ -28,27 +60,45 @@ pub(crate) struct Output {
     pub(crate) transform: String,
     /// The family, if these are timers.
     pub(crate) family: Option<String>,
-    pub(crate) client: Arc<DataClient>,
+    /// `host:port` of the data service.
+    pub(crate) endpoint: String,
 }
 
-#[derive(Default)]
+/// How many writes to state may be on their way at once.
+const MAX_WRITES: usize = 1000;
+
+/// A bundle whose output is larger is not embedded in its answer: the data plane is made for that.
+const MAX_EMBEDDED: usize = 1 << 20;
+
 struct Bundle {
     instruction: Arc<str>,
+    terms: BundleTerms,
+    streams: Arc<Streams>,
+    /// Whether output was sent already.
+    has_sent: bool,
     /// The last bytes of each output, which are sent when the bundle has succeeded.
     closed: Vec<(usize, Bytes)>,
+    /// Writes to state that the runner has not answered yet, in order.
+    writes: VecDeque<Pending>,
 }
 
 impl BundlePorts {
     pub(crate) fn new(
-        sources: Vec<Arc<DataClient>>,
         outputs: Vec<Output>,
+        streams: Streams,
         state: Option<Arc<StateClient>>,
     ) -> Self {
         BundlePorts {
-            sources,
             outputs,
             state,
-            bundle: Mutex::default(),
+            bundle: Mutex::new(Bundle {
+                instruction: Arc::default(),
+                terms: BundleTerms::default(),
+                streams: Arc::new(streams),
+                has_sent: false,
+                closed: Vec::new(),
+                writes: VecDeque::new(),
+            }),
         }
     }
 
@@ -56,65 +106,138 @@ impl BundlePorts {
         self.bundle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// All outputs, by index.
+    pub(crate) fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    fn streams(&self) -> Arc<Streams> {
+        self.bundle().streams.clone()
+    }
+
+    /// Whether the data streams have this name.
+    pub(crate) fn are_named(&self, name: &str) -> bool {
+        self.streams().name == name
+    }
+
+    /// Goes to data streams of another name.
+    pub(crate) fn change_streams(&self, streams: Streams) {
+        self.bundle().streams = Arc::new(streams);
+    }
+
     /// Whether all connections stand. Those that broke are not mended: a new plan gets new ones.
     pub(crate) fn are_connected(&self) -> bool {
-        let outputs = self.outputs.iter().map(|output| &output.client);
-        let mut data = self.sources.iter().chain(outputs);
+        let streams = self.streams();
+        let mut data = streams.inputs.iter().chain(&streams.outputs);
         let state = self.state.as_ref();
         data.all(|client| client.lost().is_none()) && !state.is_some_and(|state| state.is_lost())
     }
 
     /// The error of a bundle that waits for input, if a connection that it comes from is gone.
     pub(crate) fn lost_input(&self) -> Option<Error> {
-        self.sources.iter().find_map(|client| client.lost())
+        let streams = self.streams();
+        streams.inputs.iter().find_map(|client| client.lost())
     }
 
     /// Begins a bundle.
-    pub(crate) fn begin(&self, instruction: &Arc<str>) {
+    pub(crate) fn begin(&self, instruction: &Arc<str>, terms: BundleTerms) {
         let mut bundle = self.bundle();
         bundle.instruction = instruction.clone();
+        bundle.terms = terms;
+        bundle.has_sent = false;
         bundle.closed.clear();
+        bundle.writes.clear();
     }
 
-    /// Sends what the outputs have left, and their ends: one message for each connection.
-    pub(crate) fn finish(&self) -> Result<()> {
-        let (instruction, mut closed) = {
+    /// Ends the outputs, with what they have left: yields it if it `may_embed`, is the whole output of the bundle, and
+    /// not large; else sends one message on each stream.
+    pub(crate) fn finish(&self, may_embed: bool) -> Result<Option<ElementsMessage>> {
+        self.settle()?;
+        let (instruction, streams, mut closed, has_sent) = {
             let mut bundle = self.bundle();
             (
                 bundle.instruction.clone(),
+                bundle.streams.clone(),
                 std::mem::take(&mut bundle.closed),
+                bundle.has_sent,
             )
         };
+        let bytes: usize = closed.iter().map(|(_, data)| data.len()).sum();
+        if may_embed && !has_sent && bytes <= MAX_EMBEDDED {
+            let mut message = ElementsMessage::default();
+            for (index, data) in closed {
+                self.put_end(&mut message, &instruction, index, data);
+            }
+            return Ok(Some(message));
+        }
         while let Some((first, _)) = closed.first() {
-            let client = &self.outputs[*first].client;
+            let client = &streams.outputs[*first];
             let mut message = ElementsMessage::default();
             closed.retain(|(index, data)| {
-                let output = &self.outputs[*index];
-                let same = Arc::ptr_eq(client, &output.client);
+                let same = Arc::ptr_eq(client, &streams.outputs[*index]);
                 if same {
-                    let (id, family) = (&output.transform, output.family.as_deref());
-                    if !data.is_empty() {
-                        message.put(&instruction, id, family, data.clone(), false);
-                    }
-                    // An end of its own: there are readers that ignore data next to it.
-                    message.put(&instruction, id, family, Bytes::new(), true);
+                    self.put_end(&mut message, &instruction, *index, data.clone());
                 }
                 !same
             });
             client.send(message.into_rope())?;
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Waits for the runner's answers to all writes to state.
+    fn settle(&self) -> Result<()> {
+        let mut writes = std::mem::take(&mut self.bundle().writes);
+        writes
+            .drain(..)
+            .try_for_each(|write| write.wait().map(drop))
+    }
+
+    /// Writes to state. The answers are awaited at the end of the bundle, or when there are many.
+    fn write(&self, write: impl FnOnce(&StateClient, &str) -> Result<Pending>) -> Result<()> {
+        let instruction = self.bundle().instruction.clone();
+        let pending = write(self.state()?, &instruction)?;
+        let oldest = {
+            let mut bundle = self.bundle();
+            bundle.writes.push_back(pending);
+            let is_full = bundle.writes.len() > MAX_WRITES;
+            is_full.then(|| bundle.writes.pop_front()).flatten()
+        };
+        oldest.map_or(Ok(()), |oldest| oldest.wait().map(drop))
+    }
+
+    fn state(&self) -> Result<&StateClient> {
+        self.state.as_deref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::State,
+                "the bundle uses state, but the runner serves none to it",
+            )
+        })
+    }
+
+    fn put_end(&self, message: &mut ElementsMessage, instruction: &str, index: usize, data: Bytes) {
+        let output = &self.outputs[index];
+        let (id, family) = (&output.transform, output.family.as_deref());
+        if !data.is_empty() {
+            message.put(instruction, id, family, data, false);
+        }
+        // An end of its own: there are readers that ignore data next to it.
+        message.put(instruction, id, family, Bytes::new(), true);
     }
 }
 
 impl Outbox for BundlePorts {
     fn send(&self, index: usize, data: Bytes) -> Result<()> {
-        let instruction = self.bundle().instruction.clone();
+        let (instruction, streams) = {
+            let mut bundle = self.bundle();
+            bundle.has_sent = true;
+            (bundle.instruction.clone(), bundle.streams.clone())
+        };
         let output = &self.outputs[index];
         let (id, family) = (&output.transform, output.family.as_deref());
         let mut message = ElementsMessage::default();
         message.put(&instruction, id, family, data, false);
-        output.client.send(message.into_rope())
+        streams.outputs[index].send(message.into_rope())
     }
 
     fn close(&self, index: usize, data: Bytes) -> Result<()> {
@@ -125,33 +248,33 @@ impl Outbox for BundlePorts {
     fn offer(&self, index: usize, data: &mut Vec<u8>) {
         let output = &self.outputs[index];
         let (id, family) = (&output.transform, output.family.as_deref());
-        if output.client.has_room() {
-            let instruction = self.bundle().instruction.clone();
+        let streams = self.streams();
+        let client = &streams.outputs[index];
+        if client.has_room() {
+            let instruction = {
+                let mut bundle = self.bundle();
+                bundle.has_sent = true;
+                bundle.instruction.clone()
+            };
             let mut message = ElementsMessage::default();
             message.put(&instruction, id, family, std::mem::take(data).into(), false);
             // If the stream is gone, the bundle learns it when it sends the rest.
-            let _ = output.client.send_now(message.into_rope());
+            let _ = client.send_now(message.into_rope());
         }
     }
 }
 
 impl StatePort for BundlePorts {
     fn get(&self, key: &StateKey, continuation: &Bytes) -> Result<Page> {
-        let Some(state) = &self.state else {
-            return Err(Error::new(
-                ErrorKind::State,
-                "the bundle reads state, but the runner serves none to it",
-            ));
-        };
         let instruction = self.bundle().instruction.clone();
-        state.get(&instruction, key, continuation)
+        self.state()?.get(&instruction, key, continuation)
     }
 
-    fn append(&self, _key: &StateKey, _data: Bytes) -> Result<()> {
-        Ok(())
+    fn append(&self, key: &StateKey, data: Bytes) -> Result<()> {
+        self.write(|state, instruction| state.append(instruction, key, data))
     }
 
-    fn clear(&self, _key: &StateKey) -> Result<()> {
-        Ok(())
+    fn clear(&self, key: &StateKey) -> Result<()> {
+        self.write(|state, instruction| state.clear(instruction, key))
     }
 }

@@ -37,7 +37,7 @@ impl Pool {
     pub fn new(registry: Arc<Registry>) -> Self {
         Pool {
             registry,
-            budgets: Budgets::default(),
+            budgets: Budgets::of_this_machine(),
             workers: Arc::default(),
         }
     }

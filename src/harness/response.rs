@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use beam_proto::fnexec::process_bundle_split_response::ChannelSplit;
 use beam_proto::fnexec::{
-    InstructionResponse, ProcessBundleProgressResponse, ProcessBundleSplitRequest,
-    ProcessBundleSplitResponse, instruction_response,
+    FinalizeBundleResponse, InstructionResponse, ProcessBundleProgressResponse,
+    ProcessBundleSplitRequest, ProcessBundleSplitResponse, instruction_response,
 };
 use beam_proto::urns::monitoring_infos::{WORK_COMPLETED, WORK_REMAINING};
 use bytes::Bytes;
@@ -193,15 +193,30 @@ fn put_bytes(tag: u32, bytes: &[u8], out: &mut Vec<u8>) {
 
 /// Wraps the body of an answer into an `InstructionResponse`.
 fn respond(instruction: &str, tag: u32, body: Vec<u8>) -> Rope {
+    let head = head(instruction, tag, body.len());
+    Rope::new(vec![head, body.into()])
+}
+
+/// What stands before the body of an answer.
+fn head(instruction: &str, tag: u32, body_len: usize) -> Bytes {
     let mut head = Vec::with_capacity(instruction.len() + 16);
     put_bytes(1, instruction.as_bytes(), &mut head);
     encode_key(tag, WireType::LengthDelimited, &mut head);
-    encode_varint(body.len() as u64, &mut head);
-    Rope::new(vec![head.into(), body.into()])
+    encode_varint(body_len as u64, &mut head);
+    head.into()
 }
 
 const PROCESS_BUNDLE: u32 = 1001;
 const PROCESS_BUNDLE_PROGRESS: u32 = 1002;
+
+/// What the answer to a bundle says besides metrics.
+#[derive(Default)]
+pub(crate) struct Success {
+    /// Whether something is left to do once the bundle is committed.
+    pub(crate) requires_finalization: bool,
+    /// The whole output, if it stands in the answer.
+    pub(crate) elements: Option<ElementsMessage>,
+}
 
 /// The answer to a bundle that ended well.
 pub(crate) fn processed(
@@ -209,10 +224,23 @@ pub(crate) fn processed(
     facts: &PlanFacts,
     metrics: &PlanMetrics,
     short_ids_only: bool,
+    success: Success,
 ) -> Rope {
     let mut body = Vec::new();
     put_metrics(facts, metrics, true, short_ids_only, &mut body);
-    respond(instruction, PROCESS_BUNDLE, body)
+    if success.requires_finalization {
+        encode_key(4, WireType::Varint, &mut body);
+        encode_varint(1, &mut body);
+    }
+    let Some(elements) = success.elements else {
+        return respond(instruction, PROCESS_BUNDLE, body);
+    };
+    let pieces = elements.into_pieces();
+    let len: usize = pieces.iter().map(Bytes::len).sum();
+    encode_key(6, WireType::LengthDelimited, &mut body);
+    encode_varint(len as u64, &mut body);
+    let head = head(instruction, PROCESS_BUNDLE, body.len() + len);
+    Rope::new([head, body.into()].into_iter().chain(pieces).collect())
 }
 
 /// The answer to a request for progress.
@@ -268,6 +296,15 @@ pub(crate) fn split(
     answer(
         instruction,
         instruction_response::Response::ProcessBundleSplit(response),
+    )
+}
+
+/// The answer to a request to finalize a bundle that has nothing left to do.
+pub(crate) fn finalized(instruction: &str) -> Rope {
+    let response = FinalizeBundleResponse::default();
+    answer(
+        instruction,
+        instruction_response::Response::FinalizeBundle(response),
     )
 }
 
@@ -336,10 +373,14 @@ impl ElementsMessage {
         }
     }
 
-    pub(crate) fn into_rope(mut self) -> Rope {
+    pub(crate) fn into_rope(self) -> Rope {
+        Rope::new(self.into_pieces())
+    }
+
+    fn into_pieces(mut self) -> Vec<Bytes> {
         if !self.head.is_empty() {
             self.pieces.push(self.head.into());
         }
-        Rope::new(self.pieces)
+        self.pieces
     }
 }

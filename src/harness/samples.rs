@@ -7,10 +7,12 @@ use beam_proto::fnexec::sample_data_response::ElementList;
 use beam_proto::fnexec::sampled_element::Exception;
 use beam_proto::fnexec::{SampleDataRequest, SampleDataResponse, SampledElement};
 
+use super::options::WorkerOptions;
 use crate::exec::{Sample, Samples};
 
 /// Which elements a worker keeps for people who look into a running pipeline. What is kept is users' data, so by default it
-/// keeps none. Pipelines that keep none pay nothing for it.
+/// keeps none, and pays nothing for it. Experiments of a pipeline switch it on, too: `enable_data_sampling`,
+/// `enable_always_on_exception_sampling`, `disable_always_on_exception_sampling`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sampling {
     /// Up to ten elements of each collection.
@@ -20,6 +22,15 @@ pub struct Sampling {
 }
 
 impl Sampling {
+    /// What the options of a pipeline make of it. Whoever samples elements samples failures, too, unless told not to.
+    pub(crate) fn told(self, options: &WorkerOptions) -> Self {
+        let failures = self.failures || options.data_sampling;
+        Sampling {
+            elements: self.elements || options.data_sampling,
+            failures: options.exception_sampling.unwrap_or(failures),
+        }
+    }
+
     /// Where samples go.
     pub(crate) fn samples(self) -> Option<Arc<Samples>> {
         let Sampling { elements, failures } = self;
@@ -49,5 +60,28 @@ fn element(sample: Sample) -> SampledElement {
             transform_id: failure.transform,
             error: failure.error,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_switch_samples_on_and_off() {
+        for (data, failures, expected) in [
+            (false, None, (false, false)),
+            (true, None, (true, true)),
+            (true, Some(false), (true, false)),
+            (false, Some(true), (false, true)),
+        ] {
+            let options = WorkerOptions {
+                data_sampling: data,
+                exception_sampling: failures,
+                ..WorkerOptions::default()
+            };
+            let told = Sampling::default().told(&options);
+            assert_eq!((told.elements, told.failures), expected);
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-/// How closely a worker watches its bundles.
+use super::options::WorkerOptions;
+
+/// How closely a worker watches its bundles, unless the pipeline's options say otherwise: `state_sampling_period_millis`,
+/// `log_lull_timeout`, `element_processing_timeout_minutes` or `element_processing_timeout`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watch {
     /// Time between two looks at where bundles are. Execution times of transforms are samples of this length.
@@ -26,6 +29,15 @@ impl Default for Watch {
 }
 
 impl Watch {
+    /// What the options of a pipeline make of it.
+    pub(crate) fn told(self, options: &WorkerOptions) -> Self {
+        Watch {
+            period: options.sampling_period.unwrap_or(self.period),
+            lull: options.lull.unwrap_or(self.lull),
+            timeout: options.element_timeout.or(self.timeout),
+        }
+    }
+
     /// No watch has a period of nothing: it would keep a core busy.
     pub(crate) fn sane_period(&self) -> Duration {
         self.period.max(Duration::from_millis(1))

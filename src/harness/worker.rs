@@ -5,11 +5,13 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use beam_proto::fnexec::ProvisionInfo;
+use tokio::sync::{oneshot, watch};
 
-use super::bundles::{Bundles, Plans};
+use super::bundles::{Bundles, SystemClock};
 use super::context::{self, LogContext};
 use super::failures::Failures;
+use super::finalize::Finalizers;
 use super::flusher;
 use super::inbox::InboxBudget;
 use super::instructions::Instructions;
@@ -19,6 +21,8 @@ use super::log::queue::LogQueue;
 use super::lulls::Lulls;
 use super::metrics::ShortIds;
 use super::options::{LogLevels, WorkerOptions};
+use super::plans::Plans;
+use super::process;
 use super::rim::Rim;
 use super::sampler::Sampler;
 use super::samples::Sampling;
@@ -45,6 +49,9 @@ const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The runner's promise that it knows short ids.
 const SHORT_IDS: &str = "beam:protocol:monitoring_info_short_ids:v1";
+
+/// The runner's promise that it reads output which stands in the answer to a bundle.
+const EMBEDDED_OUTPUT: &str = "beam:protocol:control_response_elements_embedding:v1";
 
 /// Where a worker finds its runner, and what it may use.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +83,25 @@ pub struct Budgets {
     pub outbound: usize,
 }
 
+impl Budgets {
+    /// Budgets that fit the memory which this process may use.
+    pub fn of_this_machine() -> Self {
+        process::memory().map_or_else(Budgets::default, Budgets::within)
+    }
+
+    /// Budgets for a process that may use so many bytes of memory: a small part of it for each bundle and each service,
+    /// as many run at once and functions need room, too.
+    pub fn within(memory: u64) -> Self {
+        let most = Budgets::default();
+        let share = usize::try_from(memory / 32).unwrap_or(usize::MAX);
+        let share = share.max(1 << 20);
+        Budgets {
+            inbound: share.min(most.inbound),
+            outbound: share.min(most.outbound),
+        }
+    }
+}
+
 impl Default for Budgets {
     fn default() -> Self {
         // Two of the largest messages that a runner usually sends for a bundle's input; a few flushes of output.
@@ -89,8 +115,11 @@ impl Default for Budgets {
 /// Runs a worker until its runner lets it go, or until the process gets SIGTERM or SIGINT: then bundles that run come
 /// to their end first. Blocks this thread, which becomes the rim.
 ///
+/// A runner that provisions the worker may name siblings: workers that it counts on in the same process. They run on
+/// threads of their own, and share nothing with this one but the functions.
+///
 /// # Errors
-/// The runner cannot be reached, or its control stream breaks. A stream that ends in good order is not an error.
+/// The runner cannot be reached, or a control stream breaks. A stream that ends in good order is not an error.
 pub fn run(options: Options, registry: Arc<Registry>) -> Result<()> {
     let (stop, stopped) = watch::channel(false);
     let end = End {
@@ -130,6 +159,17 @@ pub(crate) fn run_until(
     end: End,
     connected: impl FnOnce(Result<Remains, String>),
 ) -> Result<()> {
+    run_told(options, None, registry, end, connected)
+}
+
+/// As [`run_until`]; asks the provision service, unless it has `told` already.
+fn run_told(
+    options: Options,
+    told: Option<ProvisionInfo>,
+    registry: Arc<Registry>,
+    end: End,
+    connected: impl FnOnce(Result<Remains, String>),
+) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -142,7 +182,7 @@ pub(crate) fn run_until(
         }
     };
     let rim = Rim::new(runtime.handle().clone());
-    let outcome = runtime.block_on(serve(options, registry, rim, end, connected));
+    let outcome = runtime.block_on(serve(options, told, registry, rim, end, connected));
     context::enter(None);
     // Bundles that do not end keep their threads; they must not keep the runtime.
     runtime.shutdown_background();
@@ -151,6 +191,7 @@ pub(crate) fn run_until(
 
 async fn serve(
     options: Options,
+    told: Option<ProvisionInfo>,
     registry: Arc<Registry>,
     rim: Rim,
     end: End,
@@ -159,7 +200,7 @@ async fn serve(
     if let Some(stop) = end.on_signal {
         tokio::spawn(tell_at_signal(stop));
     }
-    let worker = match Worker::connect(options, registry, rim).await {
+    let mut worker = match Worker::connect(options, told, registry.clone(), rim).await {
         Ok(worker) => {
             connected(Ok(Remains(Arc::downgrade(&worker.bundles))));
             worker
@@ -169,7 +210,70 @@ async fn serve(
             return Err(error);
         }
     };
-    worker.serve(end.stopped).await
+    let siblings = std::mem::take(&mut worker.siblings).into_iter();
+    let siblings: Vec<_> = siblings
+        .map(|sibling| sibling.start(registry.clone(), end.stopped.clone()))
+        .collect();
+    worker.serve(end.stopped).await?;
+    for outcome in siblings {
+        outcome
+            .await
+            .unwrap_or_else(|_| Err(Error::config("a sibling of the worker came to no end")))?;
+    }
+    Ok(())
+}
+
+/// Another worker that the runner wants in this process.
+struct Sibling {
+    options: Options,
+    told: ProvisionInfo,
+}
+
+impl Sibling {
+    /// All siblings that the runner names to a worker. It tells them what it told the worker.
+    fn all_of(options: &Options, told: &ProvisionInfo) -> Vec<Self> {
+        let others = told
+            .sibling_worker_ids
+            .iter()
+            .filter(|id| **id != options.id);
+        let siblings = others.map(|id| Sibling {
+            options: Options {
+                id: id.clone(),
+                ..options.clone()
+            },
+            told: ProvisionInfo {
+                sibling_worker_ids: Vec::new(),
+                ..told.clone()
+            },
+        });
+        siblings.collect()
+    }
+
+    /// Runs it on a thread of its own. Yields how it ended.
+    fn start(
+        self,
+        registry: Arc<Registry>,
+        stopped: watch::Receiver<bool>,
+    ) -> oneshot::Receiver<Result<()>> {
+        let (ended, outcome) = oneshot::channel();
+        let id = self.options.id.clone();
+        let end = End {
+            stopped,
+            on_signal: None,
+        };
+        let thread = std::thread::Builder::new().name(format!("worker {id}"));
+        let thread = thread.spawn(move || {
+            let outcome = run_told(self.options, Some(self.told), registry, end, |_| {});
+            if let Err(error) = &outcome {
+                tracing::error!("the sibling {id:?} of the worker has ended: {error}");
+            }
+            let _ = ended.send(outcome);
+        });
+        if let Err(error) = thread {
+            tracing::error!("no thread can be started for a sibling of the worker: {error}");
+        }
+        outcome
+    }
 }
 
 /// Tells of the first signal to end. A second one ends the process as it would without us.
@@ -207,19 +311,27 @@ struct Worker {
     moving: tokio::task::JoinHandle<()>,
     /// Sends on what slow bundles hold back.
     flowing: Option<tokio::task::JoinHandle<()>>,
+    siblings: Vec<Sibling>,
     _sampler: Sampler,
     _status: Option<StatusStream>,
 }
 
 impl Worker {
-    async fn connect(options: Options, registry: Arc<Registry>, rim: Rim) -> Result<Self> {
+    async fn connect(
+        options: Options,
+        told: Option<ProvisionInfo>,
+        registry: Arc<Registry>,
+        rim: Rim,
+    ) -> Result<Self> {
         registry.check()?;
         let started = Instant::now();
         let peer = Peer::new(&options.id)?;
-        let mut info = match &options.provision_endpoint {
-            Some(endpoint) => provision::fetch(&peer, endpoint, PROVISION_TIMEOUT).await?,
-            None => Default::default(),
+        let mut info = match (told, &options.provision_endpoint) {
+            (Some(told), _) => told,
+            (None, Some(endpoint)) => provision::fetch(&peer, endpoint, PROVISION_TIMEOUT).await?,
+            (None, None) => Default::default(),
         };
+        let siblings = Sibling::all_of(&options, &info);
         let (worker_options, doubts) = WorkerOptions::of(info.pipeline_options.take());
         let levels = worker_options.log_levels.clone();
         let levels = levels.unwrap_or_else(|| LogLevels::all(process_level()));
@@ -263,9 +375,12 @@ impl Worker {
             "ferrobeam {} knows {functions} functions",
             env!("CARGO_PKG_VERSION")
         );
+        let watch = options.watch.told(&worker_options);
+        let sampling = options.sampling.told(&worker_options);
         let inbound = worker_options.inbound_budget;
         let outbound = worker_options.outbound_budget;
         let budget = InboxBudget::new(inbound.unwrap_or(options.budgets.inbound));
+        let runner_can = |what: &str| info.runner_capabilities.iter().any(|c| c == what);
         let jobs = Jobs::new(budget.starving());
         let instructions = Arc::new(Instructions::new(budget.clone()));
         let bundles = Arc::new(Bundles {
@@ -282,15 +397,17 @@ impl Worker {
             descriptors: control.descriptors(),
             answers: control.answers(),
             short_ids: ShortIds::new(&options.id),
-            short_ids_only: info.runner_capabilities.iter().any(|c| c == SHORT_IDS),
+            short_ids_only: runner_can(SHORT_IDS),
+            embeds_output: runner_can(EMBEDDED_OUTPUT),
+            finalizers: Finalizers::new(Arc::new(SystemClock)),
             log: log.clone(),
             jobs: jobs.clone(),
             options: worker_options,
             plans: Mutex::new(Plans::default()),
             budget,
-            lulls: Mutex::new(Lulls::new(options.watch)),
+            lulls: Mutex::new(Lulls::new(watch)),
             failures: Failures::default(),
-            samples: options.sampling.samples(),
+            samples: sampling.samples(),
             tearing: Arc::new(AtomicBool::new(false)),
         });
         let worker = Arc::downgrade(&bundles);
@@ -303,13 +420,13 @@ impl Worker {
         let reporter = Reporter {
             log: log.clone(),
             logged: logging.is_some().then_some(logged),
-            timeout: options.watch.timeout,
+            timeout: watch.timeout,
         };
         let flowing = bundles
             .options
             .flush_every
             .map(|every| tokio::spawn(flusher::keep_flowing(bundles.instructions.clone(), every)));
-        let sampler = Sampler::start(bundles.clone(), options.watch.sane_period(), reporter)
+        let sampler = Sampler::start(bundles.clone(), watch.sane_period(), reporter)
             .map_err(|e| Error::config("the sampling thread cannot be started").because(e))?;
         let status = named(info.status_endpoint, options.status_endpoint).map(|endpoint| {
             let (about, id) = (bundles.clone(), options.id);
@@ -331,6 +448,7 @@ impl Worker {
             logging,
             moving,
             flowing,
+            siblings,
             _sampler: sampler,
             _status: status,
         })
@@ -376,7 +494,7 @@ impl Worker {
     async fn drain(&self) {
         let instructions = self.bundles.instructions();
         let drained = async {
-            while instructions.unfinished() > 0 {
+            while instructions.unfinished() + self.bundles.finalizers.working() > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };

@@ -32,9 +32,12 @@ const CAPABILITIES: &[&str] = &[
     urn::TIMER,
     urn::VARINT,
     urn::WINDOWED_VALUE,
+    protocols::CONTROL_REQUEST_ELEMENTS_EMBEDDING, // input may stand in the request
     protocols::DATA_SAMPLING,                // answers instruction `sample_data`
+    protocols::ELEMENT_METADATA,             // carried from inputs to outputs
     protocols::HARNESS_MONITORING_INFOS,     // answers instruction `harness_monitoring_infos`
     protocols::MULTI_CORE_BUNDLE_PROCESSING, // one process runs bundles on all cores
+    protocols::NAMED_DATA_STREAMS,           // one stream for each name
     protocols::PROGRESS_REPORTING,           // short ids of metrics
     protocols::SDK_CONSUMING_RECEIVED_DATA,  // says in progress whether it waits for data
     protocols::WORKER_STATUS,                // opens the status stream

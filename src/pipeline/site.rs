@@ -71,6 +71,7 @@ pub struct InPipeline {
     outputs: BTreeMap<String, String>,
     side_inputs: BTreeMap<String, SideInput>,
     keyed: KeyedSpecs,
+    finalizes: bool,
 }
 
 impl InPipeline {
@@ -89,6 +90,7 @@ impl InPipeline {
             outputs: BTreeMap::new(),
             side_inputs: BTreeMap::new(),
             keyed: KeyedSpecs::default(),
+            finalizes: false,
         }
     }
 
@@ -99,8 +101,13 @@ impl InPipeline {
             .fail(error.at("transform", &self.placement.name));
     }
 
-    /// Declares the state and the timers that the ports of the function are.
+    /// Declares the state, the timers and the callbacks that the ports of the function are.
     pub(super) fn declare(&mut self, ports: &KeyedPorts) {
+        if ports.finalizes {
+            self.finalizes = true;
+            self.pipeline
+                .graph(|graph| graph.require(requirements::REQUIRES_BUNDLE_FINALIZATION));
+        }
         if ports.is_empty() {
             return;
         }
@@ -139,6 +146,7 @@ impl InPipeline {
             side_inputs: self.side_inputs,
             state_specs: self.keyed.states,
             timer_family_specs: self.keyed.timers,
+            requests_finalization: self.finalizes,
             on_window_expiration_timer_family_spec: self.keyed.expiration,
             ..ParDoPayload::default()
         };

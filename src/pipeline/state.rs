@@ -1,4 +1,4 @@
-//! State and timers of functions, as pipelines say them.
+//! State, timers and callbacks of functions, as pipelines say them.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,12 @@ use crate::element::coder::urn;
 use crate::element::{Coder, Element};
 use crate::window::Window;
 
-/// Collects the state and the timers of a function.
+/// Collects what the runner does for a function besides calling it.
 #[derive(Default)]
 pub(super) struct KeyedPorts {
     states: Vec<(&'static str, StateKind)>,
     timers: Vec<(&'static str, TimeDomain)>,
+    pub(super) finalizes: bool,
     /// The family of timers that fire when windows expire.
     expiration: Option<&'static str>,
 }
@@ -31,7 +32,7 @@ pub(super) struct KeyedSpecs {
 }
 
 impl KeyedPorts {
-    /// Whether there are none.
+    /// Whether there is neither state nor a timer.
     pub(super) fn is_empty(&self) -> bool {
         self.states.is_empty() && self.timers.is_empty()
     }
@@ -163,6 +164,10 @@ impl Describe for KeyedPorts {
 
     fn timer(&mut self, tag: &'static str, domain: TimeDomain) {
         self.timers.push((tag, domain));
+    }
+
+    fn after_commit(&mut self) {
+        self.finalizes = true;
     }
 
     fn window_expiration(&mut self, tag: &'static str) {

@@ -115,9 +115,7 @@ impl SideInputs {
             .get(tag)
             .ok_or_else(|| Error::new(ErrorKind::State, format!("there is no side input {tag:?}")))
     }
-}
 
-impl SideInputs {
     fn read(&self, key: &StateKey) -> Result<Vec<u8>> {
         Ok(match key {
             StateKey::IterableSide(side) => self.find(&side.side)?.elements.clone(),

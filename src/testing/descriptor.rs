@@ -338,6 +338,7 @@ impl Descriptor {
         let par_do = ParDoPayload {
             do_fn: Some(function_spec(payload)),
             side_inputs: side_inputs.collect(),
+            requests_finalization: ports.finalizes,
             on_window_expiration_timer_family_spec: ports.expiration.unwrap_or_default().into(),
             ..ParDoPayload::default()
         };

@@ -131,6 +131,7 @@ pub(super) struct PortList {
     pub(super) sides: BTreeMap<&'static str, SideAccess>,
     pub(super) states: Vec<(&'static str, StateKind)>,
     pub(super) timers: Vec<(&'static str, TimeDomain)>,
+    pub(super) finalizes: bool,
     pub(super) expiration: Option<&'static str>,
 }
 
@@ -151,6 +152,10 @@ impl Describe for PortList {
 
     fn timer(&mut self, tag: &'static str, domain: TimeDomain) {
         self.timers.push((tag, domain));
+    }
+
+    fn after_commit(&mut self) {
+        self.finalizes = true;
     }
 
     fn window_expiration(&mut self, tag: &'static str) {

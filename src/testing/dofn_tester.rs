@@ -11,8 +11,8 @@ use super::tester_timers::{Family, Pending, key_of};
 use super::{Bench, Requests};
 use crate::dofn::timer::{TimerHandlers, TimerRules, TimerWiring};
 use crate::dofn::{
-    BundleCx, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet, Named, Ports, Scope,
-    Services, SideReader, StateKind, TimeDomain, View, Wiring,
+    BundleCx, Clock, Commit, Commits, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet,
+    Named, Ports, Scope, Services, SideReader, StateKind, TimeDomain, View, Wiring,
 };
 use crate::element::{
     Coder, Element, Header, Nesting, Pane, Timestamp, WindowBytes, WindowCoding, encoded,
@@ -44,6 +44,7 @@ pub struct DoFnTester<F: DoFn> {
     pane: Pane,
     bench: Bench,
     metrics: MetricSet,
+    commits: Commits,
     pub(super) pending: Pending,
     options: BTreeMap<String, serde_json::Value>,
     keeping: Keeping,
@@ -70,6 +71,7 @@ impl<F: DoFn> DoFnTester<F> {
             pane: Pane::NO_FIRING,
             bench: Bench::default(),
             metrics: MetricSet::default(),
+            commits: Commits::default(),
             pending: Pending::default(),
             options: BTreeMap::new(),
             keeping: Keeping::default(),
@@ -189,6 +191,22 @@ impl<F: DoFn> DoFnTester<F> {
         Ok(outputs)
     }
 
+    /// Says that all bundles so far are committed: calls what functions registered with
+    /// [`AfterCommit`](crate::dofn::AfterCommit) and has not expired by the tester's clock, in order.
+    ///
+    /// # Errors
+    /// The first error of a callback; or a bundle failed, and its callbacks must not be called.
+    pub fn commit(&mut self) -> Result<()> {
+        if self.is_broken {
+            return Err(Error::user("a bundle that failed cannot be committed"));
+        }
+        let now = self.pending.clock.now_millis();
+        let mut commits = self.commits.take();
+        commits.retain(|commit| !commit.is_expired(now));
+        let outcomes: Vec<Result<()>> = commits.into_iter().map(Commit::run).collect();
+        outcomes.into_iter().collect()
+    }
+
     pub(super) fn metric(&self, name: &str) -> Option<&MetricCell> {
         let mut metrics = self.metrics.iter();
         metrics
@@ -206,6 +224,7 @@ impl<F: DoFn> DoFnTester<F> {
             state: self.bench.state(),
             clock: self.pending.clock.clone(),
             options: self.options.clone().into_iter().collect(),
+            commits: self.commits.clone(),
         };
         self.metrics = MetricSet::default();
         let mut wiring = Wiring::new("test", "test", &mut self.metrics, &services);
@@ -224,6 +243,7 @@ impl<F: DoFn> DoFnTester<F> {
         for (tag, kind) in needs.states {
             wiring.add_state(tag, protocol(&kind, self.keeping));
         }
+        wiring.add_after_commit();
         let families = &self.pending.families;
         let domains = families.iter().map(|family| family.domain).collect();
         let local = Arc::new(Mutex::new(LocalTimers::new(domains)));

@@ -68,6 +68,6 @@ pub use dofn_tester::{DoFnTester, OutputsOf, SidesOf};
 pub use elements::{in_global_window, in_windows, with_header};
 pub use fake_runner::{
     Bundle, BundleOutcome, Chaos, FakeRunner, HeldTimer, Metrics, Progress, Random, RunningBundle,
-    Settings, iterable_key, multimap_key, multimap_keys_key, tail_key,
+    Settings, Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key,
 };
 pub use memory_state::{MemoryState, Requests};

@@ -4,7 +4,9 @@
 mod basics;
 mod child;
 mod connections;
+mod embedding;
 mod errors;
+mod finalize;
 mod large;
 mod logging;
 mod metrics;
@@ -16,6 +18,7 @@ mod pool;
 mod sampling;
 mod seeds;
 mod shutdown;
+mod siblings;
 mod splits;
 mod state;
 mod stuck;

@@ -3,9 +3,9 @@
 use ferrobeam::dofn::Sum;
 use ferrobeam::element::{Coder, Element, Header, Nesting, coder::urn, encoded};
 use ferrobeam::model::descriptor::CombineStage;
+use ferrobeam::prelude::*;
 use ferrobeam::testing::{Descriptor, FakeRunner, assert_in_any_order, in_global_window};
 use ferrobeam::window::{IntervalWindow, SessionWindows, SlidingWindows, WindowFn};
-use ferrobeam::{Kv, Timestamp};
 
 use crate::support::registry;
 
@@ -167,6 +167,90 @@ fn a_port_may_leave_headers_out() {
             .iter()
             .all(|timed| timed.timestamp().millis() == 7_000)
     );
+    runner.close();
+}
+
+#[test]
+fn a_zero_byte_stands_for_an_element_of_none() {
+    let mut stage = Descriptor::new("no bytes");
+    let nothing = Coder::standard(urn::GLOBAL_WINDOW, []);
+    let all = stage.collection("all", nothing.clone(), WindowFn::Global);
+    let mut payload = Vec::new();
+    Header::global(Timestamp::from_millis(7_000)).encode(&mut payload);
+    let mut port = Coder::standard(
+        urn::PARAM_WINDOWED_VALUE,
+        [nothing, WindowFn::Global.coder()],
+    );
+    port.payload = payload.into();
+    stage.source_as("source", port.clone(), &all);
+    stage.sink_as("bare", port, &all);
+    stage.sink("sink", &all);
+    let runner = FakeRunner::start(registry());
+    let input = runner
+        .bundle(&stage)
+        .input("source", [vec![0u8], vec![0], vec![0]]);
+    let outcome = input.run();
+    outcome.assert_ok();
+    assert_eq!(outcome.metrics.read_index("source"), Some(3));
+    assert_eq!(hex(outcome.bytes("bare")), "000000");
+    // With a header there are bytes already.
+    let one = "8000000000001b58000000010f";
+    assert_eq!(hex(outcome.bytes("sink")), one.repeat(3));
+    runner.close();
+}
+
+/// Tells elements that are there because the pipeline drains from others.
+#[derive(serde::Serialize, serde::Deserialize, DoFn)]
+#[beam(name = "rim.Drained/v1")]
+struct Drained;
+
+impl DoFn for Drained {
+    type In = i64;
+    type Io = Out<bool>;
+
+    fn process(&mut self, _n: i64, cx: &mut Cx<'_>, out: &mut Out<bool>) -> Result {
+        out.emit(cx, cx.caused_by_drain());
+        Ok(())
+    }
+}
+
+#[test]
+fn functions_see_metadata_and_their_outputs_keep_it() {
+    let mut stage = Descriptor::new("drained");
+    let numbers = stage.source("source", i64::coder());
+    let drained = stage.par_do("drained", &Drained, &numbers);
+    let minutes = WindowFn::Sliding(SlidingWindows {
+        size: 1_000,
+        period: 1_000,
+        offset: 0,
+    });
+    let windowed = stage.window_into("window", &drained["output"], minutes);
+    stage.sink("sink", &windowed);
+    let mut registry = registry();
+    registry.add::<Drained>();
+    let runner = FakeRunner::start(registry);
+    // The pane says that metadata follows: the element drains; the trace context; neither.
+    let with = |metadata: &[u8]| {
+        let mut element = at(1, 0, 0x8f);
+        element.pop();
+        element.push(metadata.len() as u8);
+        element.extend(metadata);
+        element.push(42);
+        element
+    };
+    let input = [with(b"\x08\x02"), with(b"\x12\x01t"), at(1, 42, 0x0f)];
+    let outcome = runner.bundle(&stage).input("source", input).run();
+    let elements = outcome.elements::<bool>("sink");
+    let seen = elements.iter().map(|timed| {
+        let metadata = timed.header.metadata.as_ref();
+        (timed.value, metadata.map(|metadata| metadata.encoded()))
+    });
+    let expected: [(bool, Option<&[u8]>); 3] = [
+        (true, Some(b"\x08\x02")),
+        (false, Some(b"\x12\x01t")),
+        (false, None),
+    ];
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
     runner.close();
 }
 

@@ -18,6 +18,7 @@ use ferrobeam::testing::{
 use ferrobeam::window::{FixedWindows, IntervalWindow, WindowFn};
 use serde::{Deserialize, Serialize};
 
+use crate::finalize::{Note, noted};
 use crate::support::{Look, doubled, registry};
 
 /// How many seeds a plain test run takes.
@@ -131,7 +132,8 @@ fn functions() -> Registry {
         .add::<Sort>()
         .add::<Trip>()
         .add::<SumGroup>()
-        .add::<Repeat>();
+        .add::<Repeat>()
+        .add::<Note>();
     registry
 }
 
@@ -147,10 +149,11 @@ enum Kind {
     SideInput,
     Grouped,
     Repeat,
+    Noted,
     Trips,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::PassThrough,
     Kind::Double,
     Kind::SortBothWays,
@@ -160,6 +163,7 @@ const KINDS: [Kind; 10] = [
     Kind::SideInput,
     Kind::Grouped,
     Kind::Repeat,
+    Kind::Noted,
     Kind::Trips,
 ];
 
@@ -167,7 +171,7 @@ const KINDS: [Kind; 10] = [
 const OBSTACLE: i64 = 13;
 
 impl Kind {
-    fn stage(self) -> Descriptor {
+    fn stage(self, seed: u64) -> Descriptor {
         let mut stage = Descriptor::new(format!("{self:?}"));
         match self {
             Kind::PassThrough => {
@@ -220,6 +224,14 @@ impl Kind {
                 let all = stage.source("source", i64::coder());
                 let out = stage.par_do("repeat", &Repeat { count: 0 }, &all);
                 stage.sink("sink", &out["output"]);
+            }
+            Kind::Noted => {
+                let all = stage.source("source", i64::coder());
+                let note = Note {
+                    under: notes_of(seed),
+                };
+                let out = stage.par_do("note", &note, &all);
+                stage.sink("sink", &out["out"]);
             }
             Kind::Trips => {
                 let all = stage.source("source", i64::coder());
@@ -315,6 +327,7 @@ impl Kind {
                 assert_eq!(count, expected.len() as i64);
                 assert_in_any_order(each, expected);
             }
+            Kind::Noted => assert_in_any_order(values("sink"), numbers),
             Kind::Trips if numbers.contains(&OBSTACLE) => {
                 let error = outcome.expect_error();
                 let tripped = error.contains("tripped over 13");
@@ -326,6 +339,11 @@ impl Kind {
             }
         }
     }
+}
+
+/// What the numbers of a seed are noted under once they are committed.
+fn notes_of(seed: u64) -> String {
+    format!("seed {seed}")
 }
 
 fn minutes() -> WindowFn {
@@ -367,6 +385,11 @@ fn run(seed: u64) {
     } else {
         settings
     };
+    let settings = if random.percent(50) {
+        settings.embedded_output()
+    } else {
+        settings
+    };
     let runner = settings.start();
     runner.set_state(tail_key("tail"), varints(0..1000));
     runner.set_state(iterable_key("look", "side", ""), varints(0..100));
@@ -379,6 +402,9 @@ fn run(seed: u64) {
         splits: random.percent(50),
         oddities: random.percent(50),
         stalls: random.percent(50),
+        commits: true,
+        embeds: random.percent(50),
+        streams: random.percent(50),
         // Input that went down with a stream before its bundle was announced is lost without a trace at the worker:
         // only the runner knows of it. `connections` cuts streams where the outcome is certain.
         cuts: false,
@@ -394,13 +420,18 @@ fn run(seed: u64) {
             // A bundle that trips would do so again.
             let trips = matches!(kind, Kind::Trips) && numbers.contains(&OBSTACLE);
             let retries = if trips { 0 } else { 100 };
-            let bundle = runner.bundle(&kind.stage()).retries(retries);
+            let bundle = runner.bundle(&kind.stage(seed)).retries(retries);
             kind.fill(bundle, numbers.clone())
         });
         let outcomes = runner.run_all(bundles.collect(), chaos);
+        let mut committed = Vec::new();
         for ((kind, numbers), outcome) in cases.into_iter().zip(outcomes) {
+            if let Kind::Noted = kind {
+                committed.extend(numbers.clone());
+            }
             kind.check(&outcome, numbers, &chaos);
         }
+        assert_in_any_order(noted(&notes_of(seed)), committed);
     }
     assert_eq!(runner.unfinished(), 0);
     runner.close();

@@ -105,45 +105,31 @@ fn a_bundle_that_waits_for_input_is_not_stuck() {
     runner.close();
 }
 
-/// What a worker in another process is told by its environment.
-const TOLD: [&str; 4] = [
-    "STUCK_CONTROL",
-    "STUCK_LOGGING",
-    "STUCK_STATUS",
-    "STUCK_MILLIS",
-];
+/// Where a worker in another process finds its runner.
+const PROVISION: &str = "FERROBEAM_TEST_PROVISION";
 
-/// Runs a worker that ends its process, if this is the child for a test; where it is not, starts the child.
-fn worker_of(runner: &FakeRunner, test: &str, timeout: Duration) -> child::Running {
-    let options = runner.options();
-    let told = [
-        options.control_endpoint,
-        options.logging_endpoint,
-        options.status_endpoint,
-        Some(timeout.as_millis().to_string()),
-    ];
-    let told = told.map(Option::unwrap);
-    let variables: Vec<_> = TOLD
-        .into_iter()
-        .zip(told.iter().map(String::as_str))
-        .collect();
-    child::spawn(test, &variables)
+/// A runner whose pipeline lets no element take longer than this.
+fn runner_with_limit(limit: &str) -> FakeRunner {
+    let experiments = ["state_sampling_period_millis=10", "log_lull_timeout=200ms"];
+    let settings = FakeRunner::of(registry())
+        .without_worker()
+        .option("element_processing_timeout", limit)
+        .option("experiments", experiments.map(str::to_owned).to_vec());
+    settings.start()
 }
 
-/// The worker of [`worker_of`].
+/// Starts a test in a process of its own, in which it calls [`work`].
+fn worker_of(runner: &FakeRunner, test: &str) -> child::Running {
+    let provision = runner.options().provision_endpoint.unwrap();
+    child::spawn(test, &[(PROVISION, &provision)])
+}
+
+/// Runs a worker that ends its process.
 fn work() {
     install_logging();
-    let [control, logging, status, millis] = TOLD.map(|name| std::env::var(name).unwrap());
     let options = Options {
         id: "worker-1".into(),
-        control_endpoint: Some(control),
-        logging_endpoint: Some(logging),
-        status_endpoint: Some(status),
-        watch: Watch {
-            lull: Duration::from_millis(200),
-            timeout: Some(Duration::from_millis(millis.parse().unwrap())),
-            ..closely()
-        },
+        provision_endpoint: Some(std::env::var(PROVISION).unwrap()),
         ..Options::default()
     };
     worker::run(options, Arc::new(registry())).unwrap();
@@ -156,8 +142,8 @@ fn a_bundle_that_is_stuck_for_ever_ends_its_process() {
     if child::is_for(NAME) {
         return work();
     }
-    let runner = FakeRunner::of(registry()).without_worker().start();
-    let child = worker_of(&runner, NAME, Duration::from_secs(3));
+    let runner = runner_with_limit("3s");
+    let child = worker_of(&runner, NAME);
     let stage = doing("for ever", Do::wait(At::Element(1), "never opened"));
     let bundle = runner.bundle(&stage).start();
     bundle.send("source", in_global_window([1i64]).concat());
@@ -197,8 +183,8 @@ fn a_function_whose_setup_never_ends_ends_its_process() {
     if child::is_for(NAME) {
         return work();
     }
-    let runner = FakeRunner::of(registry()).without_worker().start();
-    let child = worker_of(&runner, NAME, Duration::from_millis(300));
+    let runner = runner_with_limit("300ms");
+    let child = worker_of(&runner, NAME);
     let stage = doing("set up for ever", Do::wait(At::Setup, "never opened"));
     let bundle = runner.bundle(&stage).start();
     let farewell =

@@ -75,7 +75,12 @@ impl Gate {
         Err(Error::user("nobody opened the gate"))
     }
 
-    fn pass(&self) -> Result {
+    /// How many have come to the gate.
+    pub(crate) fn arrived(&self) -> usize {
+        self.0.0.lock().unwrap().arrived
+    }
+
+    pub(crate) fn pass(&self) -> Result {
         self.0.0.lock().unwrap().arrived += 1;
         self.0.1.notify_all();
         if self.wait_until(|passage| passage.is_open) {

@@ -13,7 +13,7 @@ use super::port::state_port;
 use super::runs::{Rewrite, Runs};
 use super::{StateKind, StateProtocol};
 use crate::dofn::StateKey;
-use crate::element::{Coder, Element, Input, Iter, Kv, Nesting, Timestamp, coder::urn, put_varint};
+use crate::element::{Coder, Element, Input, Iter, Nesting, Timestamp, coder::urn, put_varint};
 use crate::error::{Error, Result};
 
 /// A port that is state of values in the order of their times, for each key and window.

@@ -53,10 +53,15 @@ fn append<F: Flow>(
     item: &F::Item<'_>,
     buffer: &mut Vec<u8>,
 ) -> Result<()> {
+    let before = buffer.len();
     if spec.headers {
         header.encode(buffer);
     }
     F::write(writer, item, buffer)?;
+    if buffer.len() == before {
+        // Elements of no bytes could not be counted: one zero byte stands for each.
+        buffer.push(0);
+    }
     if buffer.len() >= spec.flush_bytes {
         flush(spec, buffer)
     } else {

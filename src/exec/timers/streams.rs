@@ -78,6 +78,8 @@ pub(crate) struct TimerStreams {
     local: Arc<Mutex<LocalTimers>>,
     function: Box<dyn Fire>,
     place: TimerPlace,
+    /// Tells one timer from the next for those who look from outside.
+    fired: u32,
 }
 
 impl TimerStreams {
@@ -97,6 +99,7 @@ impl TimerStreams {
             local,
             function,
             place,
+            fired: 0,
         })
     }
 
@@ -196,6 +199,8 @@ impl TimerStreams {
             metadata: None,
         };
         let fired = Fired { at: firing.at, tag };
+        self.fired = self.fired.wrapping_add(1);
+        self.place.here.proceed(self.fired);
         let moment = (*domain == TimeDomain::EventTime).then_some(firing.at);
         let outcome = self.function.fire(scope, family, fired, &header, moment);
         outcome.at("timer", name)

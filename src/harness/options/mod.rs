@@ -22,9 +22,6 @@ const FLUSH_BYTES: usize = 1 << 20;
 /// How long a sink of a streaming pipeline may hold back what it has.
 const STREAMING_FLUSH: Duration = Duration::from_millis(50);
 
-/// Time between two looks where bundles are.
-const SAMPLING_PERIOD: Duration = Duration::from_millis(100);
-
 /// What the state cache has at least, unless that were much of all memory.
 const MIN_STATE_CACHE: u64 = 100 * MB;
 
@@ -59,7 +56,9 @@ pub(crate) struct WorkerOptions {
     /// `element_processing_timeout_minutes`, or `element_processing_timeout` such as `1h30m`; zero and less mean `None`.
     pub(crate) element_timeout: Option<Duration>,
     /// Time between two looks where bundles are. Experiment `state_sampling_period_millis`.
-    pub(crate) sampling_period: Duration,
+    pub(crate) sampling_period: Option<Duration>,
+    /// How long a bundle may stay in one place before it is warned of. Experiment `log_lull_timeout`, such as `90s`.
+    pub(crate) lull: Option<Duration>,
     /// What is logged, if the options say so. `default_sdk_harness_log_level`, `sdk_harness_log_level_overrides`.
     pub(crate) log_levels: Option<LogLevels>,
     /// How many bundles may run at once; `None`: as many as the runner sends. `harness_threads`.
@@ -115,7 +114,10 @@ impl WorkerOptions {
                 enabled.then_some(true)
             },
             element_timeout: element_timeout(&mut reader),
-            sampling_period: sampling.map_or(SAMPLING_PERIOD, Duration::from_millis),
+            sampling_period: sampling.map(Duration::from_millis),
+            lull: reader
+                .duration("log_lull_timeout")
+                .filter(|time| !time.is_zero()),
             log_levels: log_levels(&mut reader),
             harness_threads: reader.size("harness_threads", 1..=1 << 16),
             inbound_budget: megabytes(reader.size("inbound_budget_mb", 1..=1 << 20)),

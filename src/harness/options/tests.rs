@@ -25,7 +25,7 @@ fn without_options_everything_has_its_default() {
     assert!(!options.streaming && !options.data_sampling);
     assert_eq!(options.exception_sampling, None);
     assert_eq!(options.element_timeout, None);
-    assert_eq!(options.sampling_period, Duration::from_millis(100));
+    assert_eq!((options.sampling_period, options.lull), (None, None));
     assert_eq!(options.log_levels, None);
     assert_eq!(options.harness_threads, None);
     assert_eq!(options.inbound_budget, None);
@@ -61,7 +61,7 @@ fn flat_options_with_numbers_as_text_are_read() {
     assert_eq!(options.outbound_budget, Some(8 << 20));
     assert_eq!(options.keepalive, Some(Duration::from_secs(300)));
     assert_eq!(options.memory_limit, Some(16 * GB / 100 * 50));
-    assert_eq!(options.sampling_period, Duration::from_millis(20));
+    assert_eq!(options.sampling_period, Some(Duration::from_millis(20)));
     let levels = options.log_levels.expect("given");
     assert_eq!(levels.of("other"), LevelFilter::WARN);
     assert_eq!(levels.of("shop::prices"), LevelFilter::DEBUG);
@@ -78,7 +78,7 @@ fn older_options_in_camel_case_are_read() {
             "elementProcessingTimeoutMinutes": -1,
             "defaultSdkHarnessLogLevel": "TRACE",
             "sdkHarnessLogLevelOverrides": "{\"a\": \"OFF\"}",
-            "experiments": "state_sampling_period_millis=5, enable_always_on_exception_sampling,data_buffer_time_limit_ms=70",
+            "experiments": "state_sampling_period_millis=5,log_lull_timeout=90s, enable_always_on_exception_sampling,data_buffer_time_limit_ms=70",
         },
         "display_data": [],
     }));
@@ -87,7 +87,8 @@ fn older_options_in_camel_case_are_read() {
     assert_eq!(options.element_timeout, None);
     assert_eq!(options.exception_sampling, Some(true));
     assert_eq!(options.flush_every, Some(Duration::from_millis(70)));
-    assert_eq!(options.sampling_period, Duration::from_millis(5));
+    assert_eq!(options.sampling_period, Some(Duration::from_millis(5)));
+    assert_eq!(options.lull, Some(Duration::from_secs(90)));
     let levels = options.log_levels.expect("given");
     assert_eq!(levels.of("a::b"), LevelFilter::OFF);
     assert_eq!(levels.of("b"), LevelFilter::TRACE);

@@ -1,4 +1,4 @@
-//! Connections to services of one kind, one for each endpoint.
+//! Connections to services of one kind, one for each endpoint and each name of a stream.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -16,8 +16,11 @@ pub(super) trait Client {
 
 /// The connections to all services of one kind that descriptors have named.
 pub(super) struct Clients<C> {
-    slots: Mutex<HashMap<String, Slot<C>>>,
+    /// By endpoint and stream.
+    slots: Mutex<Slots<C>>,
 }
+
+type Slots<C> = HashMap<(String, String), Slot<C>>;
 
 /// Held while the connection is opened: two streams to one service would confuse the runner.
 type Slot<C> = Arc<Mutex<Option<Arc<C>>>>;
@@ -29,21 +32,23 @@ impl<C: Client> Clients<C> {
         }
     }
 
-    fn slots(&self) -> MutexGuard<'_, HashMap<String, Slot<C>>> {
+    fn slots(&self) -> MutexGuard<'_, Slots<C>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection to a service; opened on first use, and again after it broke. Others that need the same service
-    /// wait meanwhile, so never call it on the rim, which opens connections.
+    /// The connection to a service whose stream has a name, or none; opened on first use, and again after it broke.
+    /// Others that need the same one wait meanwhile, so never call it on the rim, which opens connections.
     ///
     /// # Errors
     /// Those of `open`.
     pub(super) fn get(
         &self,
         endpoint: &str,
+        stream: &str,
         open: impl FnOnce() -> Result<Arc<C>>,
     ) -> Result<Arc<C>> {
-        let slot = self.slots().entry(endpoint.to_owned()).or_default().clone();
+        let key = (endpoint.to_owned(), stream.to_owned());
+        let slot = self.slots().entry(key).or_default().clone();
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &*slot
             && !client.is_ended()
@@ -58,12 +63,16 @@ impl<C: Client> Clients<C> {
     /// How all connections are, by endpoint. Does not wait for those that are being opened.
     pub(super) fn states(&self) -> Vec<(String, StreamState)> {
         let slots = self.slots();
-        let states = slots.iter().map(|(endpoint, slot)| {
+        let states = slots.iter().map(|((endpoint, stream), slot)| {
             let state = match slot.try_lock() {
                 Ok(slot) => slot.as_ref().map(|client| client.state()),
                 Err(_) => None,
             };
-            (endpoint.clone(), state.unwrap_or(StreamState::Opening))
+            let name = match stream.as_str() {
+                "" => endpoint.clone(),
+                stream => format!("{endpoint} ({stream})"),
+            };
+            (name, state.unwrap_or(StreamState::Opening))
         });
         let mut states: Vec<_> = states.collect();
         states.sort_by(|(a, _), (b, _)| a.cmp(b));

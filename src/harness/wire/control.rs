@@ -6,8 +6,8 @@ use beam_proto::fnexec::beam_fn_control_client::BeamFnControlClient;
 use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::instruction_response::Response;
 use beam_proto::fnexec::{
-    FinalizeBundleResponse, GetProcessBundleDescriptorRequest, InstructionRequest,
-    MonitoringInfosMetadataResponse, ProcessBundleDescriptor, RegisterResponse,
+    GetProcessBundleDescriptorRequest, InstructionRequest, MonitoringInfosMetadataResponse,
+    ProcessBundleDescriptor, RegisterResponse,
 };
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -120,11 +120,9 @@ fn dispatch(request: InstructionRequest, bundles: &Bundles) -> Option<Rope> {
             &id,
             Response::HarnessMonitoringInfos(harness_infos(bundles.short_ids())),
         ),
-        // Nothing is ever left to finalize: no function of this worker asks for it. Late and repeated requests succeed.
-        Some(Request::FinalizeBundle(_)) => response::answer(
-            &id,
-            Response::FinalizeBundle(FinalizeBundleResponse::default()),
-        ),
+        Some(Request::FinalizeBundle(finalize)) => {
+            return bundles.finalize(&id, finalize.instruction_id);
+        }
         Some(Request::SampleData(wanted)) => {
             let samples = samples::answer(bundles.samples.as_deref(), &wanted);
             response::answer(&id, Response::SampleData(samples))

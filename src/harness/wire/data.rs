@@ -5,16 +5,20 @@ use std::sync::Arc;
 use beam_proto::fnexec::Elements;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
+use tonic::metadata::MetadataValue;
 
 use super::clients::{Client, Clients};
 use super::codec::RopeCodec;
 use super::{Peer, Rope, SendQueue, connect};
 use crate::error::{Context, Error, Result};
-use crate::harness::inbox::Stretch;
-use crate::harness::instructions::Instructions;
-use crate::harness::jobs::{BundleRequest, Jobs, NoThread};
+use crate::harness::inbox::stretches;
+use crate::harness::instructions::{Instructions, StreamId};
+use crate::harness::jobs::{BundleRequest, Job, Jobs, NoThread};
 use crate::harness::page::StreamState;
 use crate::harness::rim::Rim;
+
+/// Says which data stream a call opens, where it has a name.
+const STREAM_NAME: &str = "data_stream_id";
 
 const DATA: &str = "/org.apache.beam.model.fn_execution.v1.BeamFnData/Data";
 
@@ -48,23 +52,37 @@ impl DataClients {
         }
     }
 
-    /// The connection to a service; opened on first use, and again after it broke. Blocks while it opens.
+    /// The stream of this name to a service; opened on first use, and again after it broke. Blocks while it opens.
     ///
     /// # Errors
-    /// Nobody answers there.
-    pub(crate) fn get(&self, endpoint: &str, rim: &Rim) -> Result<Arc<DataClient>> {
-        self.clients.get(endpoint, || self.open(endpoint, rim))
+    /// Nobody answers there, or the name cannot be sent.
+    pub(crate) fn get(&self, endpoint: &str, stream: &str, rim: &Rim) -> Result<Arc<DataClient>> {
+        let open = || self.open(endpoint, stream, rim);
+        self.clients.get(endpoint, stream, open)
     }
 
-    fn open(&self, endpoint: &str, rim: &Rim) -> Result<Arc<DataClient>> {
+    fn open(&self, endpoint: &str, stream: &str, rim: &Rim) -> Result<Arc<DataClient>> {
+        // Each has a connection of its own, too, so that none waits behind another's data.
         let channel = rim
             .wait(connect("data", endpoint))
             .at("endpoint", endpoint)?;
         let queue = SendQueue::new(self.outbound_budget);
-        let request = self.peer.request(queue.stream());
+        let mut request = self.peer.request(queue.stream());
+        if !stream.is_empty() {
+            let name = MetadataValue::try_from(stream).map_err(|e| {
+                Error::transport(format!(
+                    "the data stream name {stream:?} cannot be sent as a header"
+                ))
+                .because(e)
+            })?;
+            request.metadata_mut().insert(STREAM_NAME, name);
+        }
         let (instructions, broken) = (self.instructions.clone(), queue.clone());
         let jobs = self.jobs.clone();
-        let name: Arc<str> = endpoint.into();
+        let id = StreamId {
+            endpoint: endpoint.into(),
+            name: stream.into(),
+        };
         rim.handle().spawn(async move {
             let mut grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
             let outcome = async {
@@ -75,22 +93,22 @@ impl DataClients {
                 let codec = RopeCodec::<Elements>::new();
                 let mut inbound = grpc.streaming(request, path, codec).await?.into_inner();
                 while let Some(elements) = inbound.message().await? {
-                    deliver(elements, &name, &instructions, &jobs).await;
+                    deliver(elements, &id, &instructions, &jobs).await;
                 }
                 Ok::<(), tonic::Status>(())
             };
             let why = match outcome.await {
                 Ok(()) => {
-                    tracing::info!("the data stream of {name} was closed by the runner");
+                    tracing::info!("{id} was closed by the runner");
                     "the runner closed it".to_owned()
                 }
                 Err(status) => {
-                    tracing::warn!("the data stream of {name} broke: {status}");
+                    tracing::warn!("{id} broke: {status}");
                     status.to_string()
                 }
             };
             broken.break_off(&why);
-            for bundle in instructions.cut_off(&name, || lost(&why)) {
+            for bundle in instructions.cut_off(&id, || lost(&why)) {
                 submit(bundle, &jobs);
             }
         });
@@ -118,31 +136,12 @@ fn lost(why: &str) -> Error {
 
 async fn deliver(
     elements: Elements,
-    endpoint: &Arc<str>,
+    stream: &StreamId,
     instructions: &Instructions,
     jobs: &Arc<Jobs>,
 ) {
-    // Timers come after the data that stands in the same message.
-    let data = elements.data.into_iter().map(|data| {
-        let stretch = Stretch {
-            transform: data.transform_id,
-            family: None,
-            data: data.data,
-            last: data.is_last,
-        };
-        (data.instruction_id, stretch)
-    });
-    let timers = elements.timers.into_iter().map(|timers| {
-        let stretch = Stretch {
-            transform: timers.transform_id,
-            family: Some(timers.timer_family_id),
-            data: timers.timers,
-            last: timers.is_last,
-        };
-        (timers.instruction_id, stretch)
-    });
-    for (instruction, stretch) in data.chain(timers) {
-        let arrival = instructions.arrival(&instruction, endpoint);
+    for (instruction, stretch) in stretches(elements) {
+        let arrival = instructions.arrival(&instruction, stream);
         if let Some((inbox, deferred)) = arrival {
             inbox.push(stretch).await;
             if let Some(bundle) = deferred {
@@ -154,9 +153,10 @@ async fn deliver(
 
 /// A bundle that cannot have a thread fails when it asks for its input.
 fn submit(bundle: BundleRequest, jobs: &Arc<Jobs>) {
-    if let Err(NoThread { bundle, error }) = jobs.submit(bundle) {
+    let instruction = bundle.instruction.clone();
+    if let Err(NoThread { error, .. }) = jobs.submit(Job::Bundle(bundle)) {
         tracing::error!(
-            instruction = &*bundle.instruction,
+            instruction = &*instruction,
             "no thread can be started: {error}"
         );
     }

@@ -124,6 +124,11 @@ impl SendQueue {
         }
     }
 
+    /// How many bytes wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.state().bytes
+    }
+
     /// Whether messages are no longer taken.
     pub(crate) fn is_ended(&self) -> bool {
         !matches!(self.state().end, End::Open)

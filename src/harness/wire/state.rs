@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use beam_proto::fnexec::state_key::{
-    self, IterableSideInput, MultimapKeysSideInput, MultimapSideInput, Runner,
+    self, BagUserState, IterableSideInput, MultimapKeysSideInput, MultimapKeysUserState,
+    MultimapSideInput, MultimapUserState, OrderedListUserState, Runner,
 };
 use beam_proto::fnexec::{
-    StateGetRequest, StateRequest, StateResponse, state_request, state_response,
+    OrderedListRange, StateAppendRequest, StateClearRequest, StateGetRequest, StateRequest,
+    StateResponse, state_request, state_response,
 };
 use bytes::Bytes;
 use tonic::client::Grpc;
@@ -119,7 +121,7 @@ impl StateClients {
     /// # Errors
     /// Nobody answers there.
     pub(crate) fn get(&self, endpoint: &str, rim: &Rim) -> Result<Arc<StateClient>> {
-        self.clients.get(endpoint, || self.open(endpoint, rim))
+        self.clients.get(endpoint, "", || self.open(endpoint, rim))
     }
 
     fn open(&self, endpoint: &str, rim: &Rim) -> Result<Arc<StateClient>> {
@@ -222,12 +224,39 @@ impl StateClient {
         }
     }
 
+    /// Adds values to a state key. Does not wait for the runner.
+    ///
+    /// # Errors
+    /// The stream broke.
+    pub(crate) fn append(&self, instruction: &str, key: &StateKey, data: Bytes) -> Result<Pending> {
+        let append = StateAppendRequest { data };
+        self.send(instruction, key, state_request::Request::Append(append))
+    }
+
+    /// Clears a state key. Does not wait for the runner.
+    ///
+    /// # Errors
+    /// The stream broke.
+    pub(crate) fn clear(&self, instruction: &str, key: &StateKey) -> Result<Pending> {
+        let clear = state_request::Request::Clear(StateClearRequest {});
+        self.send(instruction, key, clear)
+    }
+
     fn call(
         &self,
         instruction: &str,
         key: &StateKey,
         request: state_request::Request,
     ) -> Result<StateResponse> {
+        self.send(instruction, key, request)?.wait()
+    }
+
+    fn send(
+        &self,
+        instruction: &str,
+        key: &StateKey,
+        request: state_request::Request,
+    ) -> Result<Pending> {
         let id = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let answer = Arc::new(Answer::default());
         let waiting = &self.waiting.0;
@@ -252,19 +281,36 @@ impl StateClient {
         if self.queue.is_ended() {
             self.waiting.fail("the state stream ended");
         }
-        let response = answer.wait().map_err(|why| {
-            Error::new(ErrorKind::State, format!("state cannot be read: {why}"))
-                .at("state", name(key))
-        })?;
-        if response.error.is_empty() {
-            Ok(response)
-        } else {
-            Err(Error::new(
-                ErrorKind::State,
-                format!("the runner refused a state request: {}", response.error),
-            )
-            .at("state", name(key)))
-        }
+        Ok(Pending {
+            answer,
+            about: name(key),
+        })
+    }
+}
+
+/// A request whose answer is on its way.
+pub(crate) struct Pending {
+    answer: Arc<Answer>,
+    about: String,
+}
+
+impl Pending {
+    /// The answer. Blocks until it is there.
+    ///
+    /// # Errors
+    /// The runner refused, or the stream broke.
+    pub(crate) fn wait(self) -> Result<StateResponse> {
+        let failed = |message: String| Error::new(ErrorKind::State, message);
+        let response = self.answer.wait();
+        let outcome = match response {
+            Ok(response) if response.error.is_empty() => return Ok(response),
+            Ok(response) => failed(format!(
+                "the runner refused a state request: {}",
+                response.error
+            )),
+            Err(why) => failed(format!("the runner's state is out of reach: {why}")),
+        };
+        Err(outcome.at("state", self.about))
     }
 }
 
@@ -277,7 +323,12 @@ fn name(key: &StateKey) -> String {
         | StateKey::MultimapKeysSide(side) => {
             format!("side input {} of {}", side.side, side.transform)
         }
-        _ => "state".into(),
+        StateKey::BagUser(cell)
+        | StateKey::MultimapUser(cell, _)
+        | StateKey::MultimapKeysUser(cell)
+        | StateKey::OrderedListUser(cell, ..) => {
+            format!("{} of {}", cell.state, cell.transform)
+        }
     }
 }
 
@@ -317,7 +368,41 @@ fn to_proto(key: &StateKey) -> beam_proto::fnexec::StateKey {
                 window,
             })
         }
-        _ => state_key::Type::Runner(Runner::default()),
+        StateKey::BagUser(cell) => state_key::Type::BagUserState(BagUserState {
+            transform_id: cell.transform.to_string(),
+            user_state_id: cell.state.to_string(),
+            window: cell.window.clone(),
+            key: cell.key.clone(),
+        }),
+        StateKey::MultimapUser(cell, map_key) => {
+            state_key::Type::MultimapUserState(MultimapUserState {
+                transform_id: cell.transform.to_string(),
+                user_state_id: cell.state.to_string(),
+                window: cell.window.clone(),
+                key: cell.key.clone(),
+                map_key: map_key.clone(),
+            })
+        }
+        StateKey::MultimapKeysUser(cell) => {
+            state_key::Type::MultimapKeysUserState(MultimapKeysUserState {
+                transform_id: cell.transform.to_string(),
+                user_state_id: cell.state.to_string(),
+                window: cell.window.clone(),
+                key: cell.key.clone(),
+            })
+        }
+        StateKey::OrderedListUser(cell, from, to) => {
+            state_key::Type::OrderedListUserState(OrderedListUserState {
+                transform_id: cell.transform.to_string(),
+                user_state_id: cell.state.to_string(),
+                window: cell.window.clone(),
+                key: cell.key.clone(),
+                range: Some(OrderedListRange {
+                    start: *from,
+                    end: *to,
+                }),
+            })
+        }
     };
     beam_proto::fnexec::StateKey { r#type: Some(key) }
 }

@@ -77,6 +77,8 @@ pub enum NodeKind {
         states: Vec<StateSpec>,
         /// Its families of timers.
         timers: Vec<TimerSpec>,
+        /// Whether it wants to know when its bundles are committed.
+        finalizes: bool,
     },
     /// Passes all inputs on.
     Flatten,

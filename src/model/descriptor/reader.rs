@@ -138,6 +138,7 @@ impl<'a> Reader<'a> {
                     sides,
                     states: states(&pardo)?,
                     timers: self.timers(&pardo)?,
+                    finalizes: pardo.requests_finalization,
                 }
             }
             "beam:transform:flatten:v1" => NodeKind::Flatten,
@@ -323,17 +324,13 @@ impl<'a> Reader<'a> {
 
 /// What a ParDo may ask for that is not there yet must be refused, not ignored.
 fn refuse_what_is_missing(pardo: &proto::ParDoPayload) -> Result<()> {
-    for (asked, what) in [
-        (!pardo.restriction_coder_id.is_empty(), "restrictions"),
-        (pardo.requests_finalization, "bundle finalization"),
-    ] {
-        if asked {
-            return Err(Error::descriptor(format!(
-                "the function uses {what}, which this worker does not support"
-            )));
-        }
+    if pardo.restriction_coder_id.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::descriptor(
+            "the function uses restrictions, which this worker does not support",
+        ))
     }
-    Ok(())
 }
 
 fn states(pardo: &proto::ParDoPayload) -> Result<Vec<StateSpec>> {

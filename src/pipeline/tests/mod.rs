@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod commits;
 mod golden;
 mod mistakes;
 mod seeded;

@@ -7,8 +7,8 @@ use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::instruction_response::Response;
 use beam_proto::fnexec::process_bundle_split_request::DesiredSplit;
 use beam_proto::fnexec::{
-    Elements, MonitoringInfosMetadataRequest, ProcessBundleProgressRequest, ProcessBundleRequest,
-    ProcessBundleSplitRequest,
+    Elements, FinalizeBundleRequest, MonitoringInfosMetadataRequest, ProcessBundleProgressRequest,
+    ProcessBundleRequest, ProcessBundleSplitRequest,
 };
 use beam_proto::pipeline::MonitoringInfo;
 use bytes::Bytes;
@@ -28,6 +28,10 @@ pub struct Bundle<'a> {
     /// Encoded timers that have fired, by family.
     pub(super) timers: BTreeMap<Family, Vec<Bytes>>,
     pub(super) retries: usize,
+    /// The name of its data streams.
+    pub(super) stream: String,
+    /// Whether the input stands in the request.
+    pub(super) embeds: bool,
 }
 
 impl<'a> Bundle<'a> {
@@ -41,7 +45,21 @@ impl<'a> Bundle<'a> {
             timers: timers.collect(),
             stage: stage.clone(),
             retries: 0,
+            stream: String::new(),
+            embeds: false,
         }
+    }
+
+    /// Has it use data streams of this name.
+    pub fn on_stream(mut self, name: &str) -> Self {
+        self.stream = name.into();
+        self
+    }
+
+    /// Puts its input in the request instead of on data streams.
+    pub fn embedded(mut self) -> Self {
+        self.embeds = true;
+        self
     }
 
     /// Adds encoded elements to the input of a source.
@@ -85,10 +103,12 @@ impl<'a> Bundle<'a> {
     #[track_caller]
     pub fn start(self) -> RunningBundle<'a> {
         let id = self.runner.fresh_id();
-        self.runner.announce(&id, self.stage.id());
+        self.runner
+            .announce(&id, self.stage.id(), &self.stream, None);
         RunningBundle {
             runner: self.runner,
             stage: self.stage,
+            stream: self.stream,
             id,
         }
     }
@@ -98,6 +118,7 @@ impl<'a> Bundle<'a> {
 pub struct RunningBundle<'a> {
     runner: &'a FakeRunner,
     stage: Descriptor,
+    stream: String,
     id: String,
 }
 
@@ -169,7 +190,7 @@ impl RunningBundle<'_> {
             ..Elements::default()
         };
         self.runner
-            .send_elements(self.stage.timer_service(), elements);
+            .send_elements_on(self.stage.timer_service(), &self.stream, elements);
     }
 
     #[track_caller]
@@ -187,7 +208,8 @@ impl RunningBundle<'_> {
             data: vec![data],
             ..Elements::default()
         };
-        self.runner.send_elements(service, elements);
+        self.runner
+            .send_elements_on(service, &self.stream, elements);
     }
 
     /// Asks for progress.
@@ -264,12 +286,30 @@ impl RunningBundle<'_> {
 
 impl FakeRunner {
     #[track_caller]
-    pub(super) fn announce(&self, id: &str, stage: &str) {
+    pub(super) fn announce(&self, id: &str, stage: &str, stream: &str, elements: Option<Elements>) {
         let request = ProcessBundleRequest {
             process_bundle_descriptor_id: stage.into(),
+            data_stream_id: stream.into(),
+            elements,
             ..ProcessBundleRequest::default()
         };
         self.instruction(id, Request::ProcessBundle(request));
+    }
+
+    /// Says that a bundle is committed. Yields the error that is answered, if one is.
+    ///
+    /// # Panics
+    /// The answer does not come in time.
+    #[track_caller]
+    pub fn finalize(&self, bundle: &str) -> Result<(), String> {
+        let answer = self.ask(Request::FinalizeBundle(FinalizeBundleRequest {
+            instruction_id: bundle.into(),
+        }));
+        match answer.response {
+            _ if !answer.error.is_empty() => Err(answer.error),
+            Some(Response::FinalizeBundle(_)) => Ok(()),
+            other => panic!("a finalization was answered by {other:?}"),
+        }
     }
 
     /// Asks for progress of any bundle, even one that the worker does not know.
@@ -301,13 +341,15 @@ impl FakeRunner {
                 ledger.is_complete(id).then(|| bundle.answer.clone())?
             });
         let mut error = Some(answer.error).filter(|error| !error.is_empty());
+        let mut requires_finalization = false;
         let metrics = match answer.response {
             Some(Response::ProcessBundle(processed)) => {
+                requires_finalization = processed.requires_finalization;
                 self.metrics(processed.monitoring_infos, processed.monitoring_data)
             }
             _ => Metrics::default(),
         };
-        let (outputs, splits, is_whole) = self.hub.with(|ledger| {
+        let (outputs, splits, is_whole, is_embedded) = self.hub.with(|ledger| {
             let Some(bundle) = ledger.bundles.get(id) else {
                 return Default::default();
             };
@@ -317,7 +359,7 @@ impl FakeRunner {
                 .collect();
             let closed = bundle.outputs.values().filter(|o| o.is_closed).count();
             let is_whole = closed == stage.sinks().count() && ledger.has_all_timers(id);
-            (outputs, bundle.stops.clone(), is_whole)
+            (outputs, bundle.stops.clone(), is_whole, bundle.is_embedded)
         });
         if error.is_none() && !is_whole {
             error = Some("the runner cut the connection before all output had come".into());
@@ -334,6 +376,8 @@ impl FakeRunner {
             error,
             metrics,
             splits,
+            requires_finalization,
+            is_embedded,
             outputs,
             timers,
             coders: coders.collect(),

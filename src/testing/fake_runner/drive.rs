@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::process_bundle_split_request::DesiredSplit;
 use beam_proto::fnexec::{
-    FinalizeBundleRequest, HarnessMonitoringInfosRequest, MonitoringInfosMetadataRequest,
+    Elements, FinalizeBundleRequest, HarnessMonitoringInfosRequest, MonitoringInfosMetadataRequest,
     ProcessBundleProgressRequest, ProcessBundleSplitRequest, SampleDataRequest,
 };
 use bytes::Bytes;
 
 use super::delivery::{Step, Stream, steps};
+use super::embedding::embed;
 use super::timers::Family;
 use super::{Bundle, BundleOutcome, FakeRunner, Random};
 use crate::testing::Descriptor;
@@ -27,6 +28,12 @@ pub struct Chaos {
     pub oddities: bool,
     /// Stops reading output for a while.
     pub stalls: bool,
+    /// Says that bundles are committed, once or twice, where they have something left to do then.
+    pub commits: bool,
+    /// Puts the input of some bundles in their requests.
+    pub embeds: bool,
+    /// Spreads bundles over named data streams.
+    pub streams: bool,
     /// Cuts connections. Bundles that fail by it need [`Bundle::retries`].
     pub cuts: bool,
 }
@@ -39,6 +46,9 @@ impl Chaos {
             splits: true,
             oddities: true,
             stalls: true,
+            commits: true,
+            embeds: true,
+            streams: true,
             cuts: true,
         }
     }
@@ -48,6 +58,8 @@ impl Chaos {
 struct Job {
     stage: Descriptor,
     retries: usize,
+    stream: String,
+    embeds: bool,
     done: Option<BundleOutcome>,
 }
 
@@ -55,6 +67,9 @@ struct Job {
 struct Attempt {
     job: usize,
     id: String,
+    stream: String,
+    /// Input that stands in the request.
+    embedded: Option<Elements>,
     inputs: BTreeMap<String, Vec<Bytes>>,
     timers: BTreeMap<Family, Vec<Bytes>>,
     steps: VecDeque<Step>,
@@ -87,6 +102,8 @@ impl FakeRunner {
             session.jobs.push(Job {
                 stage: bundle.stage,
                 retries: bundle.retries,
+                stream: bundle.stream,
+                embeds: bundle.embeds,
                 done: None,
             });
             session.add(job, bundle.inputs, bundle.timers);
@@ -120,7 +137,17 @@ impl Session<'_> {
         timers: BTreeMap<Family, Vec<Bytes>>,
     ) {
         let id = self.runner.fresh_id();
-        let stage = &self.jobs[job].stage;
+        let Job {
+            stage,
+            stream,
+            embeds,
+            ..
+        } = &self.jobs[job];
+        let mut stream = stream.clone();
+        if self.chaos.streams {
+            stream = ["", "one", "two"][self.random.below(3)].into();
+        }
+        let embeds = *embeds || (self.chaos.embeds && self.random.percent(30));
         let service = |source: &str| stage.service_of(source).unwrap_or_default();
         let mut streams: Vec<_> = inputs
             .iter()
@@ -133,10 +160,13 @@ impl Session<'_> {
             let to = Stream::timers(family, stage.timer_service());
             (to, timers.as_slice())
         }));
-        let steps = steps(&mut self.random, &id, &streams);
+        let mut steps = steps(&mut self.random, &id, &streams);
+        let embedded = embeds.then(|| embed(&mut steps));
         self.attempts.push(Attempt {
             job,
             id,
+            stream,
+            embedded,
             inputs,
             timers,
             steps,
@@ -171,7 +201,9 @@ impl Session<'_> {
             Some(Step::Announce) => {
                 // Input that went down cannot be sent again under the same id: the bundle must fail.
                 let stage = if attempt.is_lost { "nowhere" } else { stage };
-                self.runner.announce(&attempt.id, stage);
+                let embedded = attempt.embedded.clone();
+                self.runner
+                    .announce(&attempt.id, stage, &attempt.stream, embedded);
                 attempt.is_announced = true;
             }
             Some(Step::Send(service, elements)) => {
@@ -179,13 +211,15 @@ impl Session<'_> {
                     return;
                 }
                 // The worker opens its stream for the first bundle that needs it.
-                if !self.runner.has_data_stream(service) && !attempt.is_announced {
-                    self.runner.announce(&attempt.id, stage);
+                let has_stream = self.runner.has_named_stream(service, &attempt.stream);
+                if !has_stream && !attempt.is_announced {
+                    self.runner
+                        .announce(&attempt.id, stage, &attempt.stream, None);
                     attempt.is_announced = true;
                     attempt.steps.retain(|step| *step != Step::Announce);
                 }
                 let id = attempt.id.clone();
-                let line = &self.runner.hub.data[service];
+                let line = self.runner.hub.data.line(service, &attempt.stream);
                 let can_go = self.runner.hub.wait("a data stream", |ledger| {
                     let bundle = ledger.bundles.get(&id);
                     let has_ended = bundle.is_some_and(|b| b.answer.is_some() || b.was_cut);
@@ -193,7 +227,8 @@ impl Session<'_> {
                 });
                 if can_go {
                     attempt.has_input = true;
-                    self.runner.send_elements(service, elements);
+                    self.runner
+                        .send_elements_on(service, &attempt.stream, elements);
                 }
             }
             None => {}
@@ -280,7 +315,8 @@ impl Session<'_> {
             _ if self.attempts[index].is_announced => {
                 let attempt = &self.attempts[index];
                 let stage = self.jobs[attempt.job].stage.id();
-                self.runner.announce(&attempt.id, stage);
+                self.runner
+                    .announce(&attempt.id, stage, &attempt.stream, None);
                 self.asked.push(attempt.id.clone());
             }
             _ => {}
@@ -291,7 +327,7 @@ impl Session<'_> {
         if self.random.percent(30) {
             return self.runner.cut_state_stream();
         }
-        let service = self.random.below(self.runner.hub.data.len());
+        let service = self.random.below(self.runner.hub.data.services());
         self.runner.cut_data(service);
         for attempt in &mut self.attempts {
             // What was sent may not have arrived. An announced bundle notices by itself.
@@ -300,6 +336,7 @@ impl Session<'_> {
             let has_timers = stage.families().next().is_some();
             let reads = sources.any(|source| stage.service_of(source) == Some(service))
                 || has_timers && stage.timer_service() == service;
+            let reads = reads && attempt.embedded.is_none();
             attempt.is_lost |= reads && (attempt.has_input || attempt.is_announced);
         }
     }
@@ -336,6 +373,13 @@ impl Session<'_> {
                 continue;
             }
             self.check_read_indices(&attempt, &outcome);
+            if self.chaos.commits && outcome.requires_finalization {
+                for _ in 0..1 + self.random.below(2) {
+                    if let Err(error) = runner.finalize(&outcome.id) {
+                        runner.hub.fail(&format!("finalization fails: {error}"));
+                    }
+                }
+            }
             let rest = rest(&attempt.inputs, &outcome.splits);
             let job = &mut self.jobs[attempt.job];
             match &mut job.done {

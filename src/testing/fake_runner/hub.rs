@@ -1,5 +1,6 @@
 //! What the runner's services and the test share.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ pub(super) struct Hub {
     ledger: Mutex<Ledger>,
     changed: Condvar,
     pub(super) control: Line<InstructionRequest>,
-    pub(super) data: Vec<Line<Elements>>,
+    pub(super) data: DataLines,
     pub(super) state: Line<StateResponse>,
     pub(super) status: Line<WorkerStatusRequest>,
     /// Whether output is read.
@@ -48,7 +49,7 @@ impl Hub {
             ledger: Mutex::new(ledger),
             changed: Condvar::new(),
             control: Line::default(),
-            data: (0..data_services).map(|_| Line::default()).collect(),
+            data: DataLines::new(data_services),
             state: Line::default(),
             status: Line::default(),
             reading: watch::Sender::new(true),
@@ -144,6 +145,44 @@ impl Hub {
                 ledger.violation(format!("{service} is called by {ids:?} instead of {id:?}"));
             });
         }
+    }
+}
+
+/// The ways of all data streams.
+pub(super) struct DataLines {
+    services: usize,
+    /// By service and name of the stream.
+    lines: Mutex<BTreeMap<(usize, String), Arc<Line<Elements>>>>,
+}
+
+impl DataLines {
+    fn new(services: usize) -> Self {
+        DataLines {
+            services,
+            lines: Mutex::default(),
+        }
+    }
+
+    /// How many data services there are.
+    pub(super) fn services(&self) -> usize {
+        self.services
+    }
+
+    /// The way of a stream of this name.
+    pub(super) fn line(&self, service: usize, stream: &str) -> Arc<Line<Elements>> {
+        assert!(
+            service < self.services,
+            "there is no data service {service}"
+        );
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.entry((service, stream.into())).or_default().clone()
+    }
+
+    /// Ends all streams of a service in good order.
+    pub(super) fn close(&self, service: usize) {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_service = lines.iter().filter(|((of, _), _)| *of == service);
+        of_service.for_each(|(_, line)| line.close());
     }
 }
 

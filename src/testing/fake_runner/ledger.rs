@@ -41,6 +41,8 @@ pub(super) struct Ledger {
     /// What short ids stand for, as far as the runner has asked.
     pub(super) names: BTreeMap<String, MonitoringInfo>,
     short_ids: bool,
+    /// Whether output may stand in answers.
+    pub(super) embedded_output: bool,
     /// How the worker ended, if it has.
     pub(super) worker_end: Option<Result<(), String>>,
     /// Streams that stand, by service.
@@ -53,6 +55,8 @@ pub(super) struct Ledger {
 #[derive(Default)]
 pub(super) struct Bundle {
     pub(super) stage: String,
+    /// The name of its data streams.
+    pub(super) stream: String,
     pub(super) outputs: BTreeMap<String, Output>,
     pub(super) timers: BTreeMap<Family, Output>,
     /// What it said of timers is in the store.
@@ -61,6 +65,8 @@ pub(super) struct Bundle {
     pub(super) stops: BTreeMap<String, i64>,
     /// One of its connections was cut, so that its output may be lost.
     pub(super) was_cut: bool,
+    /// Its output came in its answer.
+    pub(super) is_embedded: bool,
     pub(super) answer: Option<InstructionResponse>,
     counts: BTreeMap<String, u64>,
 }
@@ -94,7 +100,7 @@ enum What {
 }
 
 impl Ledger {
-    pub(super) fn new(seed: u64, short_ids: bool) -> Self {
+    pub(super) fn new(seed: u64, short_ids: bool, embedded_output: bool) -> Self {
         Ledger {
             transcript: Transcript::default(),
             violations: Vec::new(),
@@ -110,6 +116,7 @@ impl Ledger {
             state_ids: BTreeSet::new(),
             names: BTreeMap::new(),
             short_ids,
+            embedded_output,
             worker_end: None,
             streams: BTreeMap::new(),
             cuts: 0,
@@ -167,10 +174,15 @@ impl Ledger {
         let (what, text) = match &request.request {
             Some(Request::ProcessBundle(bundle)) => {
                 let stage = bundle.process_bundle_descriptor_id.clone();
-                let text = format!("process bundle of {stage:?}");
+                let stream = bundle.data_stream_id.clone();
+                let text = format!("process bundle of {stage:?} on stream {stream:?}");
+                if let Some(elements) = &bundle.elements {
+                    self.sends(elements);
+                }
                 self.announced.insert(id.clone());
                 self.bundles.entry(id.clone()).or_insert_with(|| Bundle {
                     stage,
+                    stream,
                     ..Bundle::default()
                 });
                 (What::Bundle, text)
@@ -224,6 +236,14 @@ impl Ledger {
             ));
             return;
         }
+        if let Some(Response::ProcessBundle(answer)) = &response.response
+            && let Some(elements) = &answer.elements
+        {
+            self.takes_embedded(&id, elements.clone());
+        }
+        let Some(asked) = self.asked.get(&id) else {
+            return;
+        };
         let faults = match &asked.what {
             What::Bundle => self.bundle_answered(&id, response),
             What::Progress(of) => {
@@ -266,7 +286,11 @@ impl Ledger {
             &self.names,
             self.short_ids,
         );
-        if !answer.residual_roots.is_empty() || answer.requires_finalization {
+        let finalizes = self
+            .stages
+            .get(&bundle.stage)
+            .is_some_and(|stage| stage.finalizes);
+        if !answer.residual_roots.is_empty() || (answer.requires_finalization && !finalizes) {
             faults.push("there are residuals or finalization that nothing asked for".into());
         }
         faults
@@ -365,12 +389,14 @@ impl Ledger {
         }
     }
 
-    /// The worker sends output.
-    pub(super) fn takes(&mut self, elements: Elements) {
+    /// The worker sends output through a data stream of this name.
+    pub(super) fn takes(&mut self, elements: Elements, stream: &str) {
         for timers in &elements.timers {
+            self.check_stream(&timers.instruction_id, stream);
             self.takes_timers(timers);
         }
         for data in elements.data {
+            self.check_stream(&data.instruction_id, stream);
             let fault = self.output(
                 &data.instruction_id,
                 &data.transform_id,

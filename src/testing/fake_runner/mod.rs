@@ -3,6 +3,7 @@
 mod bundle;
 mod delivery;
 mod drive;
+mod embedding;
 mod hub;
 mod ledger;
 mod listen;
@@ -40,7 +41,7 @@ pub use metrics::Metrics;
 pub use outcome::BundleOutcome;
 pub use random::Random;
 pub use settings::Settings;
-pub use state::{iterable_key, multimap_key, multimap_keys_key, tail_key};
+pub use state::{Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key};
 pub use timers::HeldTimer;
 
 use self::hub::Hub;
@@ -111,6 +112,7 @@ impl FakeRunner {
 
     fn with(settings: Settings) -> Self {
         crate::harness::install_logging();
+        let capabilities = settings.capabilities();
         let Settings {
             registry,
             seed,
@@ -123,16 +125,11 @@ impl FakeRunner {
             sampling,
             time_limit,
             data_services,
+            embedded_output,
             starts_worker,
         } = settings;
-        let ledger = Ledger::new(seed, short_ids);
+        let ledger = Ledger::new(seed, short_ids, embedded_output);
         let hub = Hub::new(seed, worker_id, time_limit, data_services, ledger);
-        let capabilities: &[&str] = if short_ids {
-            &["beam:protocol:monitoring_info_short_ids:v1"]
-        } else {
-            &[]
-        };
-        let capabilities = capabilities.iter().map(|c| (*c).to_owned()).collect();
         let told = ProvisionInfo {
             pipeline_options: Some(to_struct(options)),
             runner_capabilities: capabilities,
@@ -286,7 +283,16 @@ impl FakeRunner {
     /// The worker does not open a stream, or does not take the message in time.
     #[track_caller]
     pub fn send_elements(&self, service: usize, elements: Elements) {
-        let line = &self.hub.data[service];
+        self.send_elements_on(service, "", elements);
+    }
+
+    /// Sends input through a data stream of this name, as soon as the worker has opened it.
+    ///
+    /// # Panics
+    /// As [`FakeRunner::send_elements`].
+    #[track_caller]
+    pub fn send_elements_on(&self, service: usize, stream: &str, elements: Elements) {
+        let line = self.hub.data.line(service, stream);
         let sender = self.hub.wait("the data stream", |_| line.sender());
         self.hub.with(|ledger| ledger.sends(&elements));
         self.push("data", &sender, elements);
@@ -325,7 +331,12 @@ impl FakeRunner {
 
     /// Whether the worker has a stream to a data service.
     pub fn has_data_stream(&self, service: usize) -> bool {
-        self.hub.data[service].sender().is_some()
+        self.has_named_stream(service, "")
+    }
+
+    /// Whether the worker has a stream of this name to a data service.
+    pub fn has_named_stream(&self, service: usize, stream: &str) -> bool {
+        self.hub.data.line(service, stream).sender().is_some()
     }
 
     /// Waits until the worker has a stream to a data service.
@@ -334,7 +345,7 @@ impl FakeRunner {
     /// It opens none in time.
     #[track_caller]
     pub fn expect_data_stream(&self, service: usize) {
-        let line = &self.hub.data[service];
+        let line = self.hub.data.line(service, "");
         self.hub
             .wait("the data stream", |_| line.sender().map(drop));
     }
@@ -368,6 +379,17 @@ impl FakeRunner {
     /// Refuses to serve a state key.
     pub fn refuse_state(&self, key: StateKeyType, error: &str) {
         self.hub.with(|ledger| ledger.state.refuse(key, error));
+    }
+
+    /// Refuses one way of writing a state key.
+    pub fn refuse_state_write(&self, key: StateKeyType, write: Write, error: &str) {
+        self.hub
+            .with(|ledger| ledger.state.refuse_write(key, write, error));
+    }
+
+    /// What is kept under a state key.
+    pub fn state(&self, key: &StateKeyType) -> Bytes {
+        self.hub.with(|ledger| ledger.state.kept(key))
     }
 
     /// Cuts state into pages of at most so many bytes, anywhere, with pages of none between them.
@@ -415,7 +437,7 @@ impl FakeRunner {
     /// Cuts the connections of a data service, as a broken network does.
     pub fn cut_data(&self, service: usize) {
         self.note_cut(service);
-        self.hub.data[service].close();
+        self.hub.data.close(service);
         self.servers.data[service].cut();
     }
 
@@ -429,7 +451,12 @@ impl FakeRunner {
     /// Ends the stream of a data service in good order, as a runner that shuts down does.
     pub fn end_data(&self, service: usize) {
         self.note_cut(service);
-        self.hub.data[service].close();
+        self.hub.data.close(service);
+    }
+
+    /// Ends one stream of a data service. Bundles on it may fail; their output so far counts.
+    pub fn end_named_stream(&self, service: usize, stream: &str) {
+        self.hub.data.line(service, stream).close();
     }
 
     fn note_cut(&self, service: usize) {

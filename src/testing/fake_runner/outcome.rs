@@ -20,6 +20,10 @@ pub struct BundleOutcome {
     pub metrics: Metrics,
     /// Where the runner split it: by source, the first element that it did not process.
     pub splits: BTreeMap<String, i64>,
+    /// Whether the worker has something left to do once the bundle is committed.
+    pub requires_finalization: bool,
+    /// Whether the output stood in the answer.
+    pub is_embedded: bool,
     pub(super) outputs: BTreeMap<String, Vec<u8>>,
     pub(super) timers: BTreeMap<Family, Vec<u8>>,
     /// Coders of the sinks' ports.

@@ -93,7 +93,7 @@ async fn serve(
     let control = listen(server().add_service(service)).await?;
 
     let mut data = Vec::new();
-    for number in 0..hub.data.len() {
+    for number in 0..hub.data.services() {
         let service = BeamFnDataServer::new(DataService(hub.clone(), number))
             .max_decoding_message_size(usize::MAX)
             .max_encoding_message_size(usize::MAX);

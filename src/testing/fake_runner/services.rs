@@ -101,8 +101,12 @@ impl BeamFnData for DataService {
         let DataService(hub, number) = self;
         let (hub, number) = (hub.clone(), *number);
         hub.check_caller("data", request.metadata());
-        let standing = Standing::new(&hub, &format!("data {number}"));
-        let (stream, receiver) = hub.data[number].open();
+        let name = request.metadata().get("data_stream_id");
+        let name = name.and_then(|name| name.to_str().ok());
+        let name = name.unwrap_or_default().to_owned();
+        let standing = Standing::new(&hub, &format!("data {number} {name}"));
+        let line = hub.data.line(number, &name);
+        let (stream, receiver) = line.open();
         hub.with(|_| ());
         let mut inbound = request.into_inner();
         let mut reading = hub.reading.subscribe();
@@ -111,9 +115,9 @@ impl BeamFnData for DataService {
             while reading.wait_for(|reading| *reading).await.is_ok()
                 && let Ok(Some(elements)) = inbound.message().await
             {
-                hub.with(|ledger| ledger.takes(elements));
+                hub.with(|ledger| ledger.takes(elements, &name));
             }
-            hub.data[number].close_number(stream);
+            line.close_number(stream);
             drop(standing);
         });
         Ok(Response::new(ReceiverStream::new(receiver)))

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use beam_proto::urns::runner_protocols;
+
 use super::FakeRunner;
 use crate::exec::Registry;
 use crate::harness::{Budgets, Sampling, Watch};
@@ -20,6 +22,7 @@ pub struct Settings {
     pub(super) sampling: Sampling,
     pub(super) time_limit: Duration,
     pub(super) data_services: usize,
+    pub(super) embedded_output: bool,
     pub(super) starts_worker: bool,
 }
 
@@ -37,6 +40,7 @@ impl Settings {
             sampling: Sampling::default(),
             time_limit: Duration::from_secs(20),
             data_services: 1,
+            embedded_output: false,
             starts_worker: true,
         }
     }
@@ -56,6 +60,13 @@ impl Settings {
     /// Tells the worker that the runner knows short ids of metrics. Implies [`Settings::provisions`].
     pub fn short_ids(mut self) -> Self {
         self.short_ids = true;
+        self.provisions()
+    }
+
+    /// Tells the worker that the runner reads output that stands in the answer to a bundle. Implies
+    /// [`Settings::provisions`].
+    pub fn embedded_output(mut self) -> Self {
+        self.embedded_output = true;
         self.provisions()
     }
 
@@ -106,6 +117,19 @@ impl Settings {
     pub fn without_worker(mut self) -> Self {
         self.starts_worker = false;
         self
+    }
+
+    /// What the runner promises.
+    pub(super) fn capabilities(&self) -> Vec<String> {
+        let all = [
+            (self.short_ids, runner_protocols::MONITORING_INFO_SHORT_IDS),
+            (
+                self.embedded_output,
+                runner_protocols::CONTROL_RESPONSE_ELEMENTS_EMBEDDING,
+            ),
+        ];
+        let promised = all.into_iter().filter(|(is_promised, _)| *is_promised);
+        promised.map(|(_, urn)| urn.to_owned()).collect()
     }
 
     /// Starts the runner and its worker.

@@ -16,6 +16,8 @@ pub(super) struct Stage {
     pub(super) descriptor: ProcessBundleDescriptor,
     /// By sink. There is none for coders that the runner does not know.
     pub(super) sinks: BTreeMap<String, Option<Shape>>,
+    /// Whether a function wants to know when bundles are committed.
+    pub(super) finalizes: bool,
     /// The coders of its families of timers.
     pub(super) timers: BTreeMap<Family, Coder>,
     /// The data services of its sources and sinks, and of its timers.
@@ -33,6 +35,7 @@ impl Stage {
     pub(super) fn of(descriptor: ProcessBundleDescriptor) -> Self {
         let mut sinks = BTreeMap::new();
         let mut endpoints = BTreeSet::new();
+        let mut finalizes = false;
         let mut timers = BTreeMap::new();
         for (id, transform) in &descriptor.transforms {
             let Some(spec) = &transform.spec else {
@@ -40,7 +43,9 @@ impl Stage {
             };
             let is_sink = spec.urn == "beam:runner:sink:v1";
             if spec.urn == "beam:transform:pardo:v1" {
-                timers.extend(families(&descriptor, id, &spec.payload));
+                let par_do = ParDoPayload::decode(&spec.payload[..]).unwrap_or_default();
+                finalizes |= par_do.requests_finalization;
+                timers.extend(families(&descriptor, id, par_do));
                 continue;
             }
             if !is_sink && spec.urn != "beam:runner:source:v1" {
@@ -59,6 +64,7 @@ impl Stage {
         Stage {
             descriptor,
             sinks,
+            finalizes,
             timers,
             endpoints,
         }
@@ -76,9 +82,8 @@ impl Stage {
 fn families(
     descriptor: &ProcessBundleDescriptor,
     transform: &str,
-    payload: &[u8],
+    par_do: ParDoPayload,
 ) -> Vec<(Family, Coder)> {
-    let par_do = ParDoPayload::decode(payload).unwrap_or_default();
     let families = par_do.timer_family_specs.into_iter();
     families
         .filter_map(|(family, spec)| {

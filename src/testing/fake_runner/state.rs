@@ -1,21 +1,28 @@
 //! The runner's state: pages of bytes by key.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use beam_proto::fnexec::state_key::{
-    IterableSideInput, MultimapKeysSideInput, MultimapSideInput, Runner, Type,
+    BagUserState, IterableSideInput, MultimapKeysSideInput, MultimapKeysUserState,
+    MultimapSideInput, OrderedListUserState, Runner, Type,
 };
 use beam_proto::fnexec::{
-    StateGetResponse, StateRequest, StateResponse, state_request, state_response,
+    StateAppendResponse, StateClearResponse, StateGetRequest, StateGetResponse, StateRequest,
+    StateResponse, state_request, state_response,
 };
 use bytes::Bytes;
 
 use super::Random;
+use crate::element::Input;
 
 /// What the runner keeps, by key, and how it hands it out.
 pub(super) struct StateStore {
     values: HashMap<Type, Bytes>,
+    /// Ordered lists by their keys without ranges: records in the order of their sort keys, then of their coming.
+    lists: HashMap<Type, BTreeMap<i64, Vec<u8>>>,
     errors: HashMap<Type, String>,
+    /// Errors of writes that are not gets, appends or clears alike.
+    write_errors: HashMap<(Type, Write), String>,
     /// The most bytes of one page.
     page: usize,
     /// Whether some pages have a token but no bytes.
@@ -27,7 +34,9 @@ impl StateStore {
     pub(super) fn new(seed: u64) -> Self {
         StateStore {
             values: HashMap::new(),
+            lists: HashMap::new(),
             errors: HashMap::new(),
+            write_errors: HashMap::new(),
             page: usize::MAX,
             empty_pages: false,
             random: Random::new(seed),
@@ -42,6 +51,73 @@ impl StateStore {
         self.errors.insert(key, error.to_owned());
     }
 
+    pub(super) fn refuse_write(&mut self, key: Type, write: Write, error: &str) {
+        self.write_errors.insert((key, write), error.to_owned());
+    }
+
+    /// What is kept under a key.
+    pub(super) fn kept(&self, key: &Type) -> Bytes {
+        match key {
+            Type::OrderedListUserState(list) => {
+                let range = list.range.unwrap_or_default();
+                let Some(records) = self.lists.get(&without_range(key)) else {
+                    return Bytes::new();
+                };
+                let within = records
+                    .iter()
+                    .filter(|(at, _)| range.start <= **at && **at < range.end);
+                within.flat_map(|(_, records)| records).copied().collect()
+            }
+            Type::MultimapKeysUserState(map) => {
+                let mut keys: Vec<&Bytes> = self
+                    .values
+                    .iter()
+                    .filter(|(_, values)| !values.is_empty())
+                    .filter_map(|(key, _)| key_within(key, map))
+                    .collect();
+                keys.sort();
+                keys.into_iter().flatten().copied().collect()
+            }
+            key => self.values.get(key).cloned().unwrap_or_default(),
+        }
+    }
+
+    fn write(&mut self, key: &Type, write: Write, data: &[u8]) -> Result<(), String> {
+        if let Some(error) = self.write_errors.get(&(key.clone(), write)) {
+            return Err(error.clone());
+        }
+        match (key, write) {
+            (Type::OrderedListUserState(_), Write::Append) => {
+                let records = records(data).map_err(|e| e.to_string())?;
+                let list = self.lists.entry(without_range(key)).or_default();
+                for (at, record) in records {
+                    list.entry(at).or_default().extend_from_slice(record);
+                }
+            }
+            (Type::OrderedListUserState(list), Write::Clear) => {
+                let range = list
+                    .range
+                    .ok_or("an ordered list is cleared without a range")?;
+                if let Some(records) = self.lists.get_mut(&without_range(key)) {
+                    records.retain(|at, _| *at < range.start || range.end <= *at);
+                }
+            }
+            (Type::MultimapKeysUserState(map), Write::Clear) => {
+                self.values.retain(|key, _| key_within(key, map).is_none());
+            }
+            (Type::BagUserState(_) | Type::MultimapUserState(_), Write::Append) => {
+                let kept = self.values.remove(key).unwrap_or_default();
+                self.values
+                    .insert(key.clone(), [&kept[..], data].concat().into());
+            }
+            (Type::BagUserState(_) | Type::MultimapUserState(_), Write::Clear) => {
+                self.values.remove(key);
+            }
+            _ => return Err("state of this kind cannot be written".into()),
+        }
+        Ok(())
+    }
+
     /// Cuts values into pages of at most so many bytes, anywhere, with pages of none between them.
     pub(super) fn cut(&mut self, page: usize) {
         (self.page, self.empty_pages) = (page.max(1), true);
@@ -49,9 +125,8 @@ impl StateStore {
 
     /// The answer to a request.
     pub(super) fn answer(&mut self, request: &StateRequest) -> StateResponse {
-        let outcome = self.page(request);
-        let (error, response) = match outcome {
-            Ok(page) => (String::new(), Some(state_response::Response::Get(page))),
+        let (error, response) = match self.respond(request) {
+            Ok(response) => (String::new(), Some(response)),
             Err(error) => (error, None),
         };
         StateResponse {
@@ -61,7 +136,7 @@ impl StateStore {
         }
     }
 
-    fn page(&mut self, request: &StateRequest) -> Result<StateGetResponse, String> {
+    fn respond(&mut self, request: &StateRequest) -> Result<state_response::Response, String> {
         let key = request
             .state_key
             .as_ref()
@@ -70,10 +145,24 @@ impl StateStore {
         if let Some(error) = self.errors.get(key) {
             return Err(error.clone());
         }
-        let Some(state_request::Request::Get(get)) = &request.request else {
-            return Err("this runner only answers Get".into());
-        };
-        let value = self.values.get(key).cloned().unwrap_or_default();
+        match &request.request {
+            Some(state_request::Request::Get(get)) => {
+                self.page(key, get).map(state_response::Response::Get)
+            }
+            Some(state_request::Request::Append(append)) => {
+                self.write(key, Write::Append, &append.data)?;
+                Ok(state_response::Response::Append(StateAppendResponse {}))
+            }
+            Some(state_request::Request::Clear(_)) => {
+                self.write(key, Write::Clear, &[])?;
+                Ok(state_response::Response::Clear(StateClearResponse {}))
+            }
+            None => Err("the request asks for nothing".into()),
+        }
+    }
+
+    fn page(&mut self, key: &Type, get: &StateGetRequest) -> Result<StateGetResponse, String> {
+        let value = self.kept(key);
         // A token says where the page begins, and whether there was an empty one before it.
         let token = std::str::from_utf8(&get.continuation_token).ok();
         let (at, had_empty) = match token {
@@ -107,6 +196,70 @@ impl StateStore {
             data: value.slice(at..end),
         })
     }
+}
+
+/// A way to write state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Write {
+    /// Adds values.
+    Append,
+    /// Forgets all values.
+    Clear,
+}
+
+/// An ordered list's key, whatever the range.
+fn without_range(key: &Type) -> Type {
+    match key {
+        Type::OrderedListUserState(list) => Type::OrderedListUserState(OrderedListUserState {
+            range: None,
+            ..list.clone()
+        }),
+        other => other.clone(),
+    }
+}
+
+/// The map key of `key`, if it is one of `map`.
+fn key_within<'a>(key: &'a Type, map: &MultimapKeysUserState) -> Option<&'a Bytes> {
+    match key {
+        Type::MultimapUserState(entry)
+            if entry.transform_id == map.transform_id
+                && entry.user_state_id == map.user_state_id
+                && entry.window == map.window
+                && entry.key == map.key =>
+        {
+            Some(&entry.map_key)
+        }
+        _ => None,
+    }
+}
+
+/// The records of an ordered list: a sort key as a varint, and a value behind its length.
+fn records(data: &[u8]) -> crate::Result<Vec<(i64, &[u8])>> {
+    let mut input = Input::new(data);
+    let mut records = Vec::new();
+    while !input.is_empty() {
+        let before = input.rest();
+        let at = input.varint()? as i64;
+        let length = input.length()?;
+        input.take(length)?;
+        records.push((at, &before[..before.len() - input.remaining()]));
+    }
+    Ok(records)
+}
+
+/// The key of a bag, and of all state that is kept as one, for an encoded key in a window.
+pub fn bag_key(
+    transform: &str,
+    state: &str,
+    window: impl Into<Bytes>,
+    key: impl Into<Bytes>,
+) -> Type {
+    Type::BagUserState(BagUserState {
+        transform_id: transform.into(),
+        user_state_id: state.into(),
+        window: window.into(),
+        key: key.into(),
+    })
 }
 
 /// The key of the rest of a state-backed iterable.
@@ -150,7 +303,7 @@ pub fn multimap_keys_key(transform: &str, side: &str, window: impl Into<Bytes>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use beam_proto::fnexec::{StateGetRequest, StateKey};
+    use beam_proto::fnexec::StateKey;
 
     #[test]
     fn pages_add_up() {
