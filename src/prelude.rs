@@ -1,10 +1,11 @@
 //! The names that a file with functions needs.
 
 pub use crate::dofn::{
-    AfterCommit, BoundedTrie, BundleCx, CombineFn, Counter, Cx, Distribution, DoFn, EventTime,
-    Fired, Gauge, Histogram, Hold, InWindow, List, MapView, MultiMap, OnTimer, OnWindowExpiration,
-    Options, Out, Ports, ProcessingTime, Side, Single, Step, Steps, StringSet, Timer, Timers,
-    WindowExpiration, WindowFunction, steps,
+    AfterCommit, BagState, BoundedTrie, BundleCx, CombineFn, CombiningState, Counter, Cx,
+    Distribution, DoFn, EventTime, Fired, Gauge, Histogram, Hold, InWindow, List, MapView,
+    MultiMap, OnTimer, OnWindowExpiration, Options, OrderedListState, Out, Ports, ProcessingTime,
+    Side, Single, Step, Steps, StringSet, Timer, Timers, ValueState, WindowExpiration,
+    WindowFunction, steps,
 };
 pub use crate::element::{Element, Iter, Kv, Timestamp};
 pub use crate::error::{Error, Result};

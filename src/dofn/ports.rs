@@ -121,7 +121,7 @@ pub trait Ports<F: ?Sized>: Sized + Send {
 /// One port of the function `F`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a port: use Out<T>, Side<V>, InWindow<W>, Timer<Tag>, Timers<Tag>, WindowExpiration, \
-                AfterCommit, Options, or a metric such as Counter",
+                ValueState<T> or another kind of state, AfterCommit, Options, or a metric such as Counter",
     label = "not a port",
     note = "plain data belongs in the DoFn itself"
 )]

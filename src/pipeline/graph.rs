@@ -12,7 +12,7 @@ use beam_proto::pipeline::{
 use bytes::Bytes;
 
 use super::components::{ComponentsBuilder, Kind};
-use super::{PCollection, boundary};
+use super::{Keeping, PCollection, boundary};
 use crate::element::Raw;
 use crate::error::{Context, Error, Result};
 
@@ -40,6 +40,7 @@ pub(super) struct Graph {
     pub(super) hints: BTreeMap<String, Bytes>,
     /// What is noted on each transform that is placed now.
     pub(super) annotations: BTreeMap<String, Bytes>,
+    pub(super) keeping: Keeping,
     error: Option<Error>,
 }
 
@@ -112,11 +113,21 @@ impl Pipeline {
             requirements: BTreeSet::new(),
             hints: BTreeMap::new(),
             annotations: BTreeMap::new(),
+            keeping: Keeping::default(),
             error: None,
         };
         Pipeline {
             graph: Rc::new(RefCell::new(graph)),
         }
+    }
+
+    /// Has sets, maps and multimaps of functions that are placed from now on kept as lists of values.
+    ///
+    /// Some runners know no other state: Flink and Spark, and Beam's Python runners where maps are listed or cleared. It
+    /// costs memory: what a map holds is read as a whole, once for each bundle and key.
+    pub fn keeping_maps_in_bags(&self) -> &Self {
+        self.graph.borrow_mut().keeping = Keeping::MapsInBags;
+        self
     }
 
     /// A collection that is in the pipeline already, as values that only their coder describes.

@@ -53,6 +53,7 @@ pub use join::{Joined2, Joined3};
 pub use notes::ResourceHint;
 pub use options::{PipelineOptions, Workers};
 pub use site::{InPipeline, SideView, VIEW_URN};
+pub(crate) use state::{Keeping, protocol, state_spec};
 pub use test_stream::TestStream;
 pub(crate) use transforms::plain_form;
 pub use windowing::{TimestampCombiner, Trigger, Windowing};

@@ -126,7 +126,7 @@ impl InPipeline {
             };
             let key = key.clone();
             check_key(&components.resolve_coder(&key)?)?;
-            let specs = ports.specs(components, &key, &window);
+            let specs = ports.specs(components, &key, &window, graph.keeping);
             graph.require(requirements::REQUIRES_STATEFUL_PROCESSING);
             if !specs.expiration.is_empty() {
                 graph.require(requirements::REQUIRES_ON_WINDOW_EXPIRATION);

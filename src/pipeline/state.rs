@@ -43,15 +43,17 @@ impl KeyedPorts {
         components: &mut ComponentsBuilder,
         key: &str,
         window: &str,
+        keeping: Keeping,
     ) -> KeyedSpecs {
         let mut specs = KeyedSpecs {
             expiration: self.expiration.unwrap_or_default().into(),
             ..KeyedSpecs::default()
         };
         for (tag, kind) in &self.states {
-            specs
-                .states
-                .insert((*tag).into(), state_spec(components, kind));
+            specs.states.insert(
+                (*tag).into(),
+                state_spec(kind, keeping, |coder| components.coder(coder)),
+            );
         }
         for (tag, domain) in &self.timers {
             let spec = proto::TimerFamilySpec {
@@ -71,17 +73,36 @@ impl KeyedPorts {
     }
 }
 
+/// How runners are asked to keep sets, maps and multimaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Keeping {
+    /// As lists of values by map key.
+    #[default]
+    Natively,
+    /// As lists of values, which every runner knows.
+    MapsInBags,
+}
+
 /// How the runner is asked to keep a kind of cell.
-pub(crate) fn protocol(kind: &StateKind) -> StateProtocol {
+pub(crate) fn protocol(kind: &StateKind, keeping: Keeping) -> StateProtocol {
     match kind {
         StateKind::Value(_) | StateKind::Bag(_) | StateKind::Combining(..) => StateProtocol::Bag,
+        StateKind::Set(_) | StateKind::Map(..) | StateKind::Multimap(..)
+            if keeping == Keeping::MapsInBags =>
+        {
+            StateProtocol::Bag
+        }
         StateKind::Set(_) | StateKind::Map(..) | StateKind::Multimap(..) => StateProtocol::Multimap,
         StateKind::OrderedList(_) => StateProtocol::OrderedList,
     }
 }
 
-fn state_spec(components: &mut ComponentsBuilder, kind: &StateKind) -> proto::StateSpec {
-    let mut id = |coder| components.coder(coder);
+/// What the pipeline says of a kind of cell; `id` gives coders their ids.
+pub(crate) fn state_spec(
+    kind: &StateKind,
+    keeping: Keeping,
+    mut id: impl FnMut(&Coder) -> String,
+) -> proto::StateSpec {
     let spec = match kind {
         StateKind::Value(value) => {
             state_spec::Spec::ReadModifyWriteSpec(proto::ReadModifyWriteStateSpec {
@@ -116,7 +137,7 @@ fn state_spec(components: &mut ComponentsBuilder, kind: &StateKind) -> proto::St
             })
         }
     };
-    let urn = match protocol(kind) {
+    let urn = match protocol(kind, keeping) {
         StateProtocol::Bag => user_states::BAG,
         StateProtocol::Multimap => user_states::MULTIMAP,
         StateProtocol::OrderedList => user_states::ORDERED_LIST,

@@ -1,10 +1,11 @@
 //! Where a function's ports end in a test.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Capture, Captured};
+use super::{Capture, Captured, MemoryState};
 use crate::dofn::{Meter, OutSlot, Site, StateKey, StatePort, View};
 use crate::element::{Element, Input, KvVisitor, Nesting, Page, encoded};
 use crate::error::{Error, ErrorKind, Result};
@@ -14,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Bench {
     outs: Vec<(&'static str, OutSlot)>,
     sides: SideInputs,
+    cells: Arc<MemoryState>,
 }
 
 impl Bench {
@@ -25,6 +27,19 @@ impl Bench {
     /// The side inputs that were given.
     pub(super) fn sides(&self) -> &SideInputs {
         &self.sides
+    }
+
+    /// The cells of all bundles.
+    pub(super) fn cells(&self) -> &Arc<MemoryState> {
+        &self.cells
+    }
+
+    /// The state that functions reach.
+    pub(super) fn state(&self) -> Arc<dyn StatePort> {
+        Arc::new(BenchState {
+            sides: self.sides.clone(),
+            cells: self.cells.clone(),
+        })
     }
 }
 
@@ -100,11 +115,9 @@ impl SideInputs {
             .get(tag)
             .ok_or_else(|| Error::new(ErrorKind::State, format!("there is no side input {tag:?}")))
     }
-}
 
-impl StatePort for SideInputs {
-    fn get(&self, key: &StateKey, _continuation: &Bytes) -> Result<Page> {
-        let data = match key {
+    fn read(&self, key: &StateKey) -> Result<Vec<u8>> {
+        Ok(match key {
             StateKey::IterableSide(side) => self.find(&side.side)?.elements.clone(),
             StateKey::MultimapSide(side, key) => {
                 let values = &self.find(&side.side)?.values;
@@ -114,29 +127,41 @@ impl StatePort for SideInputs {
                 let values = &self.find(&side.side)?.values;
                 values.keys().flatten().copied().collect()
             }
-            StateKey::Runner(_) => {
+            _ => {
                 return Err(Error::new(
                     ErrorKind::State,
                     "a test bench has no runner that keeps the tails of iterables; make them with Iter::from_iter",
                 ));
             }
-            _ => return Err(no_cells()),
-        };
-        Ok(Page {
-            data: data.into(),
-            continuation: Bytes::new(),
         })
-    }
-
-    fn append(&self, _key: &StateKey, _data: Bytes) -> Result<()> {
-        Err(no_cells())
-    }
-
-    fn clear(&self, _key: &StateKey) -> Result<()> {
-        Err(no_cells())
     }
 }
 
-fn no_cells() -> Error {
-    Error::new(ErrorKind::State, "side inputs are not state")
+/// Side inputs and cells.
+struct BenchState {
+    sides: SideInputs,
+    cells: Arc<MemoryState>,
+}
+
+impl StatePort for BenchState {
+    fn get(&self, key: &StateKey, continuation: &Bytes) -> Result<Page> {
+        match key {
+            StateKey::BagUser(_)
+            | StateKey::MultimapUser(..)
+            | StateKey::MultimapKeysUser(_)
+            | StateKey::OrderedListUser(..) => self.cells.get(key, continuation),
+            _ => Ok(Page {
+                data: self.sides.read(key)?.into(),
+                continuation: Bytes::new(),
+            }),
+        }
+    }
+
+    fn append(&self, key: &StateKey, data: Bytes) -> Result<()> {
+        self.cells.append(key, data)
+    }
+
+    fn clear(&self, key: &StateKey) -> Result<()> {
+        self.cells.clear(key)
+    }
 }

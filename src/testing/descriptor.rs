@@ -12,13 +12,14 @@ use beam_proto::pipeline::{
 use prost::Message;
 
 use super::descriptor_parts::{
-    CoderIds, PortList, TimerFamily, function_spec, side_input, spec, windowing_strategy,
+    CoderIds, PortList, StateCell, TimerFamily, function_spec, side_input, spec, windowing_strategy,
 };
 use crate::dofn::{CombineFn, DoFn, FunctionPayload, Named, Ports, Step, Steps};
 use crate::element::coder::urn;
 use crate::element::{Coder, Element};
 use crate::model::descriptor::{CombineStage, OutputTime};
 use crate::model::windowing;
+use crate::pipeline::Keeping;
 use crate::window::{IntervalWindow, WindowFn};
 
 /// How a collection is windowed.
@@ -111,6 +112,7 @@ pub struct Descriptor {
     collections: BTreeMap<String, Collection>,
     transforms: BTreeMap<String, Transform>,
     data_service: usize,
+    keeping: Keeping,
 }
 
 #[derive(Debug, Clone)]
@@ -125,8 +127,8 @@ struct Transform {
 #[derive(Debug, Clone)]
 enum Payload {
     Bytes(Vec<u8>),
-    /// A function, whose families of timers name coders that have no ids yet.
-    Function(ParDoPayload, Vec<TimerFamily>),
+    /// A function, whose state and families of timers name coders that have no ids yet.
+    Function(ParDoPayload, Vec<StateCell>, Vec<TimerFamily>),
     /// A connection to a data service, whose address comes last.
     Port {
         service: usize,
@@ -142,6 +144,7 @@ impl Descriptor {
             collections: BTreeMap::new(),
             transforms: BTreeMap::new(),
             data_service: 0,
+            keeping: Keeping::default(),
         }
     }
 
@@ -153,6 +156,12 @@ impl Descriptor {
     /// The data service of all sources and sinks that are added from now on, and in the end that of timers.
     pub fn data_service(&mut self, number: usize) -> &mut Self {
         self.data_service = number;
+        self
+    }
+
+    /// Has the runner keep the sets, maps and multimaps of functions that are added from now on as lists of values.
+    pub fn keeping_maps_in_bags(&mut self) -> &mut Self {
+        self.keeping = Keeping::MapsInBags;
         self
     }
 
@@ -333,9 +342,16 @@ impl Descriptor {
             on_window_expiration_timer_family_spec: ports.expiration.unwrap_or_default().into(),
             ..ParDoPayload::default()
         };
+        let keeping = self.keeping;
+        let states = ports.states.into_iter();
+        let states = states.map(|(tag, kind)| StateCell {
+            tag: tag.into(),
+            kind,
+            keeping,
+        });
         let families = ports.timers.iter();
         let families = families.map(|(family, domain)| TimerFamily::of(family, *domain, input));
-        let payload = Payload::Function(par_do, families.collect());
+        let payload = Payload::Function(par_do, states.collect(), families.collect());
         let inputs: Vec<_> = [("in", input)]
             .into_iter()
             .chain(sides.iter().copied())
@@ -490,7 +506,7 @@ impl Descriptor {
     pub(super) fn families(&self) -> impl Iterator<Item = (&str, &TimerFamily)> {
         self.transforms.iter().flat_map(|(id, transform)| {
             let families = match &transform.payload {
-                Payload::Function(_, families) => families.as_slice(),
+                Payload::Function(_, _, families) => families.as_slice(),
                 _ => &[],
             };
             families.iter().map(move |family| (id.as_str(), family))
@@ -523,12 +539,17 @@ impl Descriptor {
         let transforms = self.transforms.iter().map(|(id, transform)| {
             let payload = match &transform.payload {
                 Payload::Bytes(bytes) => bytes.clone(),
-                Payload::Function(par_do, families) => {
+                Payload::Function(par_do, states, families) => {
+                    let states = states.iter();
+                    let state_specs = states
+                        .map(|cell| (cell.tag.clone(), cell.spec(&mut coders)))
+                        .collect();
                     let families = families.iter();
                     let timer_family_specs = families
                         .map(|family| (family.family.clone(), family.spec(&mut coders)))
                         .collect();
                     let par_do = ParDoPayload {
+                        state_specs,
                         timer_family_specs,
                         ..par_do.clone()
                     };

@@ -12,6 +12,7 @@ use crate::element::coder::urn;
 use crate::element::{Coder, Element};
 use crate::model::descriptor::OutputTime;
 use crate::model::{coders, windowing};
+use crate::pipeline::{Keeping, state_spec};
 use crate::window::Window;
 
 pub(super) fn spec(urn: &str, payload: Vec<u8>) -> FunctionSpec {
@@ -85,6 +86,20 @@ impl TimerFamily {
             time_domain: domain.into(),
             timer_family_coder_id: coders.id(&self.coder),
         }
+    }
+}
+
+/// State of a function as descriptors say it.
+#[derive(Debug, Clone)]
+pub(super) struct StateCell {
+    pub(super) tag: String,
+    pub(super) kind: StateKind,
+    pub(super) keeping: Keeping,
+}
+
+impl StateCell {
+    pub(super) fn spec(&self, coders: &mut CoderIds) -> proto::StateSpec {
+        state_spec(&self.kind, self.keeping, |coder| coders.id(coder))
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Bench;
 use super::tester_timers::{Family, Pending, key_of};
+use super::{Bench, Requests};
 use crate::dofn::timer::{TimerHandlers, TimerRules, TimerWiring};
 use crate::dofn::{
     BundleCx, Clock, Commit, Commits, Cx, Describe, DoFn, FunctionPayload, MetricCell, MetricSet,
@@ -20,6 +20,7 @@ use crate::element::{
 use crate::error::{Context, Error, Result};
 use crate::exec::LocalTimers;
 use crate::model::descriptor::end_of_windows;
+use crate::pipeline::{Keeping, protocol};
 use crate::window::{Window, WindowFn};
 
 /// What a bundle of `F` yields on a bench: [`Captured`](super::Captured) outputs under the names of their ports.
@@ -46,6 +47,7 @@ pub struct DoFnTester<F: DoFn> {
     commits: Commits,
     pub(super) pending: Pending,
     options: BTreeMap<String, serde_json::Value>,
+    keeping: Keeping,
 }
 
 /// The ports of one bundle.
@@ -72,6 +74,7 @@ impl<F: DoFn> DoFnTester<F> {
             commits: Commits::default(),
             pending: Pending::default(),
             options: BTreeMap::new(),
+            keeping: Keeping::default(),
         }
     }
 
@@ -120,6 +123,26 @@ impl<F: DoFn> DoFnTester<F> {
     pub fn option(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
         self.options.insert(name.into(), value.into());
         self
+    }
+
+    /// Keeps sets, maps and multimaps as runners do that only know lists of values, such as Flink:
+    /// [`Pipeline::keeping_maps_in_bags`](crate::pipeline::Pipeline::keeping_maps_in_bags).
+    #[must_use]
+    pub fn keeping_maps_in_bags(mut self) -> Self {
+        self.keeping = Keeping::MapsInBags;
+        self
+    }
+
+    /// Hands state out in pages of so many bytes.
+    #[must_use]
+    pub fn in_pages(self, bytes: usize) -> Self {
+        self.bench.cells().cut(bytes);
+        self
+    }
+
+    /// How often state was read and written since the last call.
+    pub fn state_requests(&self) -> Requests {
+        self.bench.cells().take_requests()
     }
 
     /// Runs one bundle.
@@ -198,7 +221,7 @@ impl<F: DoFn> DoFnTester<F> {
         self.pending.families = needs.timers;
 
         let services = Services {
-            state: Arc::new(self.bench.sides().clone()),
+            state: self.bench.state(),
             clock: self.pending.clock.clone(),
             options: self.options.clone().into_iter().collect(),
             commits: self.commits.clone(),
@@ -216,6 +239,9 @@ impl<F: DoFn> DoFnTester<F> {
                 Arc::new(|_: &[u8]| Ok(Bytes::new())),
             );
             wiring.add_side(tag, reader);
+        }
+        for (tag, kind) in needs.states {
+            wiring.add_state(tag, protocol(&kind, self.keeping));
         }
         wiring.add_after_commit();
         let families = &self.pending.families;
@@ -325,6 +351,7 @@ impl<F: DoFn> Drop for DoFnTester<F> {
 struct Needs {
     sides: Vec<&'static str>,
     window: Option<(Coder, &'static str)>,
+    states: Vec<(&'static str, StateKind)>,
     timers: Vec<Family>,
 }
 
@@ -358,7 +385,9 @@ impl Describe for Needs {
         self.window = Some((W::coder(), type_name::<W>()));
     }
 
-    fn state(&mut self, _tag: &'static str, _kind: StateKind) {}
+    fn state(&mut self, tag: &'static str, kind: StateKind) {
+        self.states.push((tag, kind));
+    }
 
     fn timer(&mut self, tag: &'static str, domain: TimeDomain) {
         self.timers.push(Family {

@@ -59,6 +59,7 @@ mod dofn_tester;
 mod elements;
 mod expect;
 mod fake_runner;
+mod memory_state;
 mod tester_metrics;
 mod tester_timers;
 
@@ -73,3 +74,4 @@ pub use fake_runner::{
     Bundle, BundleOutcome, Chaos, FakeRunner, HeldTimer, Metrics, Progress, Random, RunningBundle,
     Settings, Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key,
 };
+pub use memory_state::{MemoryState, Requests};

@@ -7,6 +7,7 @@ mod life;
 mod own_port;
 mod ports;
 mod sides;
+mod state;
 mod time;
 mod timers;
 

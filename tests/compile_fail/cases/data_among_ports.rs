@@ -18,7 +18,7 @@ struct Words;
 
 impl DoFn for Words {
     type In = String;
-    type Io = DictionaryIo; //~ `Dictionary` is not a port: use Out<T>, Side<V>, InWindow<W>, Timer<Tag>, Timers<Tag>, WindowExpiration, AfterCommit, Options, or a metric such as Counter
+    type Io = DictionaryIo; //~ `Dictionary` is not a port: use Out<T>, Side<V>, InWindow<W>, Timer<Tag>, Timers<Tag>, WindowExpiration, ValueState<T> or another kind of state, AfterCommit, Options, or a metric such as Counter
 
     fn process(&mut self, _: String, _: &mut Cx<'_>, _: &mut DictionaryIo) -> Result {
         Ok(())
