@@ -14,7 +14,7 @@ use std::sync::Arc;
 use beam_proto::fnexec::{ProcessBundleDescriptor, RemoteGrpcPort};
 use beam_proto::pipeline::{
     ApiServiceDescriptor, CombinePayload, FunctionSpec, PCollection, PTransform, ParDoPayload,
-    WindowingStrategy,
+    StateSpec, WindowingStrategy,
 };
 use bytes::Bytes;
 use ferrobeam::dofn::{FUNCTION_URN, FunctionPayload, Named, Sum};
@@ -118,6 +118,68 @@ impl DoFn for SumLengths {
     }
 }
 
+/// Counts the elements of each key.
+#[derive(serde::Serialize, serde::Deserialize, DoFn)]
+#[beam(name = "bench.CountKeys/v1")]
+struct CountKeys;
+
+#[derive(Ports)]
+struct CountKeysIo {
+    counts: Out<Kv<Vec<u8>, i64>>,
+    count: ValueState<i64>,
+}
+
+impl DoFn for CountKeys {
+    type In = Kv<Vec<u8>, Vec<u8>>;
+    type Io = CountKeysIo;
+
+    fn process(&mut self, pair: Self::In, cx: &mut Cx<'_>, io: &mut CountKeysIo) -> Result {
+        let count = io.count.read()?.copied().unwrap_or(0) + 1;
+        io.count.write(count)?;
+        io.counts.emit(cx, Kv(pair.0, count));
+        Ok(())
+    }
+}
+
+/// Collects the first 16 bytes of each value, and emits how many they are at every tenth of a key.
+#[derive(serde::Serialize, serde::Deserialize, DoFn)]
+#[beam(name = "bench.CollectTens/v1")]
+struct CollectTens;
+
+#[derive(Ports)]
+struct CollectTensIo {
+    sums: Out<Kv<Vec<u8>, i64>>,
+    count: ValueState<i64>,
+    buf: BagState<Vec<u8>>,
+}
+
+impl DoFn for CollectTens {
+    type In = Kv<Vec<u8>, Vec<u8>>;
+    type Io = CollectTensIo;
+
+    fn process(
+        &mut self,
+        Kv(key, mut value): Self::In,
+        cx: &mut Cx<'_>,
+        io: &mut CollectTensIo,
+    ) -> Result {
+        let count = io.count.read()?.copied().unwrap_or(0) + 1;
+        value.truncate(16);
+        io.buf.add(&value)?;
+        if count < 10 {
+            return io.count.write(count);
+        }
+        let mut sum = 0;
+        for collected in &io.buf.read()? {
+            sum += collected?.len() as i64;
+        }
+        io.buf.clear()?;
+        io.count.clear()?;
+        io.sums.emit(cx, Kv(key, sum));
+        Ok(())
+    }
+}
+
 fn registry() -> Registry {
     let mut registry = Registry::new();
     registry
@@ -125,7 +187,9 @@ fn registry() -> Registry {
         .add::<Large>()
         .add::<FilterPercent>()
         .add::<SplitWords>()
-        .add::<SumLengths>();
+        .add::<SumLengths>()
+        .add::<CountKeys>()
+        .add::<CollectTens>();
     registry
 }
 
@@ -188,6 +252,11 @@ fn export(dir: &Path, inputs: &Path) -> Result {
     gbk_inline.par_do("BENCH", &SumLengths, sums())?;
     let mut gbk_state = Stage::new("GBK/Read", grouped());
     gbk_state.par_do("BENCH", &SumLengths, sums())?;
+    let mut state_value = Stage::new("SRC/Read", pairs());
+    state_value.par_do_keeping("BENCH", &CountKeys, ("counts", sums()), &["count"])?;
+    let mut state_bag = Stage::new("SRC/Read", pairs());
+    let cells = ["count", "buf"];
+    state_bag.par_do_keeping("BENCH", &CollectTens, ("sums", sums()), &cells)?;
     for (name, stage) in [
         ("identity", identity),
         ("chain10", chain),
@@ -195,6 +264,8 @@ fn export(dir: &Path, inputs: &Path) -> Result {
         ("gbk_inline", gbk_inline),
         ("gbk_state", gbk_state),
         ("big", large),
+        ("state_value", state_value),
+        ("state_bag", state_bag),
     ] {
         let (from, to) = (inputs.join(name), dir.join(name));
         std::fs::create_dir_all(&to)?;
@@ -267,6 +338,36 @@ impl Stage {
             do_fn: Some(spec(function)?),
             ..ParDoPayload::default()
         };
+        self.add(
+            id,
+            "beam:transform:pardo:v1",
+            payload.encode_to_vec(),
+            ("output", out),
+        );
+        Ok(())
+    }
+
+    /// A function with state that the runner keeps as lists.
+    fn par_do_keeping<N: Named>(
+        &mut self,
+        id: &str,
+        function: &N,
+        out: (&str, Coder),
+        cells: &[&str],
+    ) -> Result {
+        let cell = StateSpec {
+            protocol: Some(FunctionSpec {
+                urn: "beam:user_state:bag:v1".into(),
+                ..FunctionSpec::default()
+            }),
+            ..StateSpec::default()
+        };
+        let cells = cells.iter().map(|tag| ((*tag).to_owned(), cell.clone()));
+        let payload = ParDoPayload {
+            do_fn: Some(spec(function)?),
+            state_specs: cells.collect(),
+            ..ParDoPayload::default()
+        };
         self.add(id, "beam:transform:pardo:v1", payload.encode_to_vec(), out);
         Ok(())
     }
@@ -281,17 +382,15 @@ impl Stage {
             id,
             "beam:transform:combine_per_key_precombine:v1",
             payload.encode_to_vec(),
-            out,
+            ("output", out),
         );
         Ok(())
     }
 
-    fn add(&mut self, id: &str, urn: &str, payload: Vec<u8>, out: Coder) {
+    fn add(&mut self, id: &str, urn: &str, payload: Vec<u8>, (tag, out): (&str, Coder)) {
         let mut transform = self.transform(id, urn, payload);
         let collection = format!("{id}.out");
-        transform
-            .outputs
-            .insert("output".into(), collection.clone());
+        transform.outputs.insert(tag.into(), collection.clone());
         self.descriptor.transforms.insert(id.into(), transform);
         let pcollection = PCollection {
             unique_name: collection.clone(),
