@@ -315,7 +315,7 @@ impl Stage {
             last: String::new(),
         };
         let payload = stage.port(&coder);
-        stage.add(source, "beam:runner:source:v1", payload, coder);
+        stage.add(source, "beam:runner:source:v1", payload, ("output", coder));
         stage
     }
 
