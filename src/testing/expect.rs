@@ -66,11 +66,11 @@ pub struct Expect<T> {
     id: String,
     /// Appends a value to its record.
     record: fn(&T, &mut Vec<u8>) -> Result<()>,
-    look: Look,
+    look: PlaceLook,
 }
 
 /// Places the function that records what a collection holds.
-type Look = fn(&Pipeline, &str, Facts) -> PCollection<Kv<(), Vec<u8>>>;
+type PlaceLook = fn(&Pipeline, &str, Facts) -> PCollection<Kv<(), Vec<u8>>>;
 
 impl<T: Element + Debug> Expect<T> {
     /// The collection has no elements.
