@@ -146,6 +146,8 @@ impl BundlePorts {
             )
         };
         let bytes: usize = closed.iter().map(|(_, data)| data.len()).sum();
+        // Java's runners have nobody who takes elements of a bundle without outputs, not even none of them.
+        let may_embed = may_embed && !closed.is_empty();
         if may_embed && !has_sent && bytes <= MAX_EMBEDDED {
             let mut message = ElementsMessage::default();
             for (index, data) in closed {

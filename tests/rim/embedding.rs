@@ -116,6 +116,19 @@ fn a_small_output_stands_in_the_answer() {
 }
 
 #[test]
+fn a_bundle_without_outputs_embeds_nothing() {
+    let runner = FakeRunner::of(registry()).embedded_output().start();
+    let mut stage = Descriptor::new("no outputs");
+    let numbers = stage.source("source", i64::coder());
+    stage.steps("double", &doubled(), &numbers);
+    let bundle = runner.bundle(&stage);
+    let outcome = bundle.input("source", in_global_window([1i64])).run();
+    outcome.assert_ok();
+    assert!(!outcome.is_embedded);
+    runner.close();
+}
+
+#[test]
 fn a_large_output_does_not() {
     let runner = FakeRunner::of(registry()).embedded_output().start();
     let mut stage = Descriptor::new("not in the answer");
