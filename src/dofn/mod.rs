@@ -42,8 +42,8 @@ pub use services::{CellKey, Clock, Services, SideKey, StateKey, StatePort};
 pub use side::{EncodeKey, Reframe, Side, SideAccess, SideReader, SideWindows, View};
 pub use site::Site;
 pub use state::{
-    BagState, CombiningState, InOrder, OrderedListState, StateCombiner, StateKind, StateProtocol,
-    ValueState,
+    BagState, CombiningState, InOrder, MapState, MultimapState, OrderedListState, SetState,
+    StateCombiner, StateKind, StateProtocol, ValueState,
 };
 pub use timer::{
     EventTime, Fired, Hold, OnTimer, OnWindowExpiration, ProcessingTime, TimeDomain, Timer, Timers,

@@ -8,6 +8,7 @@ mod own_port;
 mod ports;
 mod sides;
 mod state;
+mod state_model;
 mod time;
 mod timers;
 

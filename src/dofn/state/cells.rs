@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::StateProtocol;
 use crate::dofn::{CellKey, Scope, StateKey, StatePort, Wiring};
 use crate::element::{Page, Pages, put_varint};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 
 /// The bytes that the cells of a port may hold before they are sent, and forgotten, in the middle of a bundle.
 const BYTES: usize = 16 << 20;
@@ -42,10 +42,14 @@ impl Ground<'_> {
 
     /// The pages behind a key of the cell.
     pub(super) fn pages(&self, key: StateKey) -> CellPages {
-        CellPages {
+        self.reach().pages(key)
+    }
+
+    /// What a reader needs of it.
+    pub(super) fn reach(&self) -> Reach {
+        Reach {
             state: self.state.clone(),
-            name: self.key.state.clone(),
-            key,
+            key: self.key.clone(),
             lease: self.lease.clone(),
         }
     }
@@ -69,24 +73,46 @@ pub(super) struct Lease {
     ended: AtomicBool,
 }
 
+/// A cell's contents, as readers reach them later in the bundle.
+#[derive(Clone)]
+pub(super) struct Reach {
+    state: Arc<dyn StatePort>,
+    key: CellKey,
+    lease: Arc<Lease>,
+}
+
+impl Reach {
+    pub(super) fn cell(&self) -> &CellKey {
+        &self.key
+    }
+
+    pub(super) fn pages(&self, key: StateKey) -> CellPages {
+        CellPages {
+            reach: self.clone(),
+            key,
+        }
+    }
+}
+
 /// The pages behind one key of a cell.
 pub(super) struct CellPages {
-    state: Arc<dyn StatePort>,
-    name: Arc<str>,
+    reach: Reach,
     key: StateKey,
-    lease: Arc<Lease>,
 }
 
 impl Pages for CellPages {
     fn page(&self, _token: &Bytes, continuation: &Bytes) -> Result<Page> {
-        let page = if self.lease.ended.load(Ordering::Relaxed) {
+        let page = if self.reach.lease.ended.load(Ordering::Relaxed) {
             Err(Error::user(
                 "values of state are out of reach after their bundle; read them within it",
             ))
         } else {
-            self.state.get(&self.key, continuation)
+            self.reach.state.get(&self.key, continuation)
         };
-        page.at("state", &*self.name)
+        page.map_err(|error| match error.place("state") {
+            Some(_) => error,
+            None => error.at("state", &*self.reach.key.state),
+        })
     }
 }
 

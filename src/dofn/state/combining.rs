@@ -131,6 +131,8 @@ impl<C: StateCombiner> CombiningCell<C> {
                 count += 1;
             }
             self.stored = Stored::Read(all, count);
+            // Whether the runner's are replaced is known only now.
+            self.encoded = None;
         }
         Ok(self.merged(combiner))
     }

@@ -1,5 +1,6 @@
 //! The values behind one state key, with what a bundle has done to them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -18,12 +19,45 @@ const KEPT: usize = 1 << 20;
 pub(super) struct Overlay {
     /// What the runner has counts for nothing any more.
     is_cleared: bool,
-    /// The runner's first page, once it was read.
-    first: Arc<Mutex<Option<Page>>>,
+    first: Arc<First>,
     added: Additions,
 }
 
+/// The runner's first page, once it was read.
+#[derive(Default)]
+struct First {
+    page: Mutex<Option<Page>>,
+    /// The bytes of all pages that the cell keeps.
+    kept: Arc<AtomicUsize>,
+}
+
+impl First {
+    fn page(&self) -> MutexGuard<'_, Option<Page>> {
+        self.page.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, page: &Page) {
+        if page.data.len() > KEPT {
+            return;
+        }
+        if self.page().replace(page.clone()).is_none() {
+            self.kept.fetch_add(page.data.len(), Ordering::Relaxed);
+        }
+    }
+}
+
 impl Overlay {
+    /// A list of which nothing is known. It adds the bytes of pages that it keeps to `kept`.
+    pub(super) fn counting(kept: &Arc<AtomicUsize>) -> Self {
+        Overlay {
+            first: Arc::new(First {
+                page: Mutex::default(),
+                kept: kept.clone(),
+            }),
+            ..Overlay::default()
+        }
+    }
+
     /// Adds one value, which `encode` appends.
     pub(super) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         self.added.push(encode);
@@ -31,7 +65,8 @@ impl Overlay {
 
     /// Removes all values.
     pub(super) fn clear(&mut self) {
-        self.is_cleared = true;
+        let is_new = !self.is_cleared && !self.has_added() && self.is_empty() == Some(true);
+        self.is_cleared |= !is_new;
         self.added.clear();
     }
 
@@ -45,15 +80,25 @@ impl Overlay {
         !self.added.is_empty()
     }
 
+    /// Whether there are no values, if that is known without asking the runner.
+    pub(super) fn is_empty(&self) -> Option<bool> {
+        if self.has_added() || self.is_cleared {
+            return Some(!self.has_added());
+        }
+        let first = self.first.page();
+        let first = first.as_ref()?;
+        let is_empty = first.data.is_empty();
+        (!is_empty || first.continuation.is_empty()).then_some(is_empty)
+    }
+
     /// How many bytes of values wait to be sent.
     pub(super) fn waiting(&self) -> usize {
         self.added.len()
     }
 
-    /// How many bytes it holds in memory.
+    /// How many bytes it holds in memory, with the pages of all that count together.
     pub(super) fn bytes(&self) -> usize {
-        let first = lock(&self.first);
-        self.added.len() + first.as_ref().map_or(0, |page| page.data.len())
+        self.added.len() + self.first.kept.load(Ordering::Relaxed)
     }
 
     /// All values as they are now: the runner's, page by page, and then what the bundle has added.
@@ -88,7 +133,7 @@ impl Overlay {
 /// The runner's pages, of which the first may be known.
 struct Stored {
     pages: CellPages,
-    first: Arc<Mutex<Option<Page>>>,
+    first: Arc<First>,
 }
 
 impl Stored {
@@ -96,19 +141,13 @@ impl Stored {
         if !continuation.is_empty() {
             return self.pages.page(&Bytes::new(), continuation);
         }
-        if let Some(first) = &*lock(&self.first) {
+        if let Some(first) = &*self.first.page() {
             return Ok(first.clone());
         }
         let page = self.pages.page(&Bytes::new(), continuation)?;
-        if page.data.len() <= KEPT {
-            *lock(&self.first) = Some(page.clone());
-        }
+        self.first.keep(&page);
         Ok(page)
     }
-}
-
-fn lock(first: &Mutex<Option<Page>>) -> MutexGuard<'_, Option<Page>> {
-    first.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The runner's pages and then those of the bundle.

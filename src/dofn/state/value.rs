@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 ///
 /// #[derive(Ports)]
 /// struct NumberIo {
-///     numbered: Out<(i64, String)>,
+///     numbered: Out<Kv<i64, String>>,
 ///     last: ValueState<i64>,
 /// }
 ///
@@ -31,10 +31,17 @@ use crate::error::{Error, Result};
 ///     fn process(&mut self, Kv(_, order): Self::In, cx: &mut Cx, io: &mut NumberIo) -> Result {
 ///         let number = io.last.read()?.copied().unwrap_or(0) + 1;
 ///         io.last.write(number)?;
-///         io.numbered.emit(cx, (number, order));
+///         io.numbered.emit(cx, Kv(number, order));
 ///         Ok(())
 ///     }
 /// }
+///
+/// let order = |who: &str, what: &str| Kv(who.to_owned(), what.to_owned());
+/// let mut tester = DoFnTester::of(Number);
+/// tester.run([order("Ada", "tea")])?;
+/// let numbered = tester.run([order("Ada", "salt"), order("Bob", "tea")])?.numbered;
+/// assert_eq!(numbered.values(), [Kv(2, "salt".to_owned()), Kv(1, "tea".to_owned())]);
+/// # Ok::<(), ferrobeam::Error>(())
 /// ```
 pub struct ValueState<T>(Cells<ValueCell<T>>);
 
