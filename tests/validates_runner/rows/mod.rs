@@ -5,6 +5,7 @@ mod functions;
 mod grouping;
 mod pardo;
 mod sides;
+mod state;
 mod waiting;
 mod windows;
 
@@ -19,6 +20,7 @@ pub(crate) fn register(registry: &mut Registry) {
     grouping::register(registry);
     combining::register(registry);
     sides::register(registry);
+    state::register(registry);
 }
 
 /// How each behaviour is shown.
@@ -29,6 +31,7 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static str, How)> {
         combining::ROWS,
         windows::ROWS,
         sides::ROWS,
+        state::ROWS,
         waiting::ROWS,
     ];
     groups.into_iter().flatten().copied()
