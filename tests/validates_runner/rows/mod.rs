@@ -6,6 +6,7 @@ mod grouping;
 mod pardo;
 mod sides;
 mod state;
+mod timers;
 mod waiting;
 mod windows;
 
@@ -21,6 +22,7 @@ pub(crate) fn register(registry: &mut Registry) {
     combining::register(registry);
     sides::register(registry);
     state::register(registry);
+    timers::register(registry);
 }
 
 /// How each behaviour is shown.
@@ -32,6 +34,7 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static str, How)> {
         windows::ROWS,
         sides::ROWS,
         state::ROWS,
+        timers::ROWS,
         waiting::ROWS,
     ];
     groups.into_iter().flatten().copied()

@@ -31,7 +31,13 @@ pub(crate) const ROWS: &[(&str, How)] = &[
         "xlang_no_output",
         elsewhere(EXPANSION, "def test_a_sink_has_no_outputs("),
     ),
-    ("pardo_logging", How::Waits("more of the builder")),
+    (
+        "pardo_logging",
+        elsewhere(
+            "tests/rim/shutdown.rs",
+            "fn log_entries_name_bundle_and_transform_and_arrive_before_the_end(",
+        ),
+    ),
     (
         "gbk_output_timestamp_end",
         How::Waits("more of the builder"),
@@ -97,22 +103,14 @@ pub(crate) const ROWS: &[(&str, How)] = &[
             "state and timers need a keyed input",
         ),
     ),
-    ("timer_event_window_end", How::Waits("timers")),
-    ("timer_event_relative", How::Waits("timers")),
-    ("timer_processing_relative", How::Waits("timers")),
-    ("timer_clear", How::Waits("timers")),
-    ("timer_reset_later", How::Waits("timers")),
-    ("timer_reset_earlier", How::Waits("timers")),
-    ("timer_two_families", How::Waits("timers")),
-    ("timer_dynamic_tags", How::Waits("timers")),
-    ("timer_sets_timer", How::Waits("timers")),
-    ("timer_sets_earlier_timer_in_bundle", How::Waits("timers")),
-    ("timer_output_timestamp", How::Waits("timers")),
-    ("timer_hold", How::Waits("timers")),
-    ("timer_reads_state", How::Waits("timers")),
-    ("timer_key_available", How::Waits("timers")),
-    ("timer_past_window_refused", How::Waits("timers")),
-    ("on_window_expiration", How::Waits("timers")),
+    (
+        "timer_hold",
+        elsewhere("tests/rim/timers.rs", "fn holds_are_as_they_were_set("),
+    ),
+    (
+        "on_window_expiration",
+        elsewhere("tests/job_service/timers.rs", "fn windows_expire("),
+    ),
     ("timer_after_drain", How::Waits("timers")),
     ("sdf_offsets", How::Waits("splittable functions")),
     ("sdf_initial_splits", How::Waits("splittable functions")),
@@ -138,9 +136,27 @@ pub(crate) const ROWS: &[(&str, How)] = &[
     ("metric_counter", How::Waits("more of the builder")),
     ("metric_distribution", How::Waits("more of the builder")),
     ("metric_gauge", How::Waits("more of the builder")),
-    ("metric_string_set", How::Waits("more of the builder")),
-    ("metric_bounded_trie", How::Waits("more of the builder")),
-    ("metric_histogram", How::Waits("more of the builder")),
+    (
+        "metric_string_set",
+        elsewhere(
+            "tests/job_service/observed.rs",
+            "fn metrics_of_all_kinds_and_an_option_of_our_own(",
+        ),
+    ),
+    (
+        "metric_bounded_trie",
+        elsewhere(
+            "tests/job_service/observed.rs",
+            "fn metrics_of_all_kinds_and_an_option_of_our_own(",
+        ),
+    ),
+    (
+        "metric_histogram",
+        elsewhere(
+            "tests/job_service/observed.rs",
+            "fn metrics_of_all_kinds_and_an_option_of_our_own(",
+        ),
+    ),
     ("metric_in_failed_bundle", How::Waits("more of the builder")),
     (
         "metric_names_with_odd_characters",
@@ -149,19 +165,58 @@ pub(crate) const ROWS: &[(&str, How)] = &[
     ("metric_element_counts", How::Waits("more of the builder")),
     (
         "metric_sampled_byte_size",
-        How::Waits("more of the builder"),
+        elsewhere(
+            "tests/rim/metrics.rs",
+            "fn payloads_are_exact_and_each_metric_comes_once(",
+        ),
     ),
-    ("metric_exec_time", How::Waits("more of the builder")),
-    ("finalize_once", How::Waits("more of the builder")),
-    ("finalize_expired", How::Waits("more of the builder")),
+    (
+        "metric_exec_time",
+        elsewhere(
+            "tests/rim/times.rs",
+            "fn a_bundle_that_no_sample_hits_has_times_all_the_same(",
+        ),
+    ),
+    (
+        "finalize_once",
+        elsewhere(
+            "tests/rim/finalize.rs",
+            "fn callbacks_are_called_once_after_the_commit(",
+        ),
+    ),
+    (
+        "finalize_expired",
+        elsewhere(
+            "tests/rim/finalize.rs",
+            "fn expired_callbacks_are_not_called(",
+        ),
+    ),
     ("resource_hints", How::Waits("more of the builder")),
     ("annotations", How::Waits("more of the builder")),
     ("display_data", How::Waits("more of the builder")),
-    ("data_sampling", How::Waits("more of the builder")),
-    ("exception_sampling", How::Waits("more of the builder")),
+    (
+        "data_sampling",
+        elsewhere(
+            "tests/rim/sampling.rs",
+            "fn samples_of_all_collections_have_the_coders_of_the_descriptor(",
+        ),
+    ),
+    (
+        "exception_sampling",
+        elsewhere(
+            "tests/rim/sampling.rs",
+            "fn the_element_that_a_bundle_failed_at_is_kept(",
+        ),
+    ),
     ("drain", How::Waits("more of the builder")),
-    ("cancel", How::Waits("more of the builder")),
-    ("wait_timeout", How::Waits("more of the builder")),
+    (
+        "cancel",
+        elsewhere("tests/job_service/jobs.rs", "fn a_job_can_be_cancelled("),
+    ),
+    (
+        "wait_timeout",
+        elsewhere("tests/job_service/jobs.rs", "fn waiting_has_an_end("),
+    ),
     ("requirements_declared", How::Waits("more of the builder")),
     (
         "xlang_python_rust_python",
