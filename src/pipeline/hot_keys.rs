@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use beam_proto::pipeline::FunctionSpec;
+use beam_proto::pipeline::{FunctionSpec, accumulation_mode};
 use beam_proto::urns::transforms::{
     COMBINE_PER_KEY_EXTRACT_OUTPUTS, COMBINE_PER_KEY_MERGE_ACCUMULATORS, COMBINE_PER_KEY_PRECOMBINE,
 };
@@ -48,8 +48,10 @@ impl<K: Element, V: Element> PCollection<Kv<K, V>> {
         C: CombineFn<In = V> + Named,
     {
         let pipeline = &self.pipeline;
-        let trigger = self.windowing_strategy()?.trigger;
-        if !fires_once(trigger.as_ref()) {
+        let strategy = self.windowing_strategy()?;
+        let accumulates = strategy.accumulation_mode() == accumulation_mode::Enum::Accumulating;
+        // A shard that repeats what it has put out would be counted twice.
+        if accumulates || !fires_once(strategy.trigger.as_ref()) {
             return Err(Error::config(
                 "the shards of hot keys would fire apart from each other; combine them in windows that fire once",
             ));

@@ -3,6 +3,9 @@
 mod combining;
 mod functions;
 mod grouping;
+mod joins;
+mod metrics;
+mod own_windows;
 mod pardo;
 mod sides;
 mod state;
@@ -21,6 +24,9 @@ pub(crate) fn register(registry: &mut Registry) {
     grouping::register(registry);
     combining::register(registry);
     sides::register(registry);
+    joins::register(registry);
+    metrics::register(registry);
+    own_windows::register(registry);
     state::register(registry);
     timers::register(registry);
 }
@@ -33,6 +39,9 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static str, How)> {
         combining::ROWS,
         windows::ROWS,
         sides::ROWS,
+        joins::ROWS,
+        metrics::ROWS,
+        own_windows::ROWS,
         state::ROWS,
         timers::ROWS,
         waiting::ROWS,

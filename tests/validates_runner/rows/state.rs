@@ -228,10 +228,10 @@ impl DoFn for LargeBag {
 /// Counts the elements of each key and window.
 #[derive(Serialize, Deserialize, DoFn)]
 #[beam(name = "vr.Counts/v1")]
-struct Counts;
+pub(crate) struct Counts;
 
 #[derive(Ports)]
-struct CountsIo {
+pub(crate) struct CountsIo {
     counts: Out<Kv<String, i64>>,
     count: ValueState<i64>,
 }

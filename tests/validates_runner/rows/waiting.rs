@@ -38,62 +38,9 @@ pub(crate) const ROWS: &[(&str, How)] = &[
             "fn log_entries_name_bundle_and_transform_and_arrive_before_the_end(",
         ),
     ),
-    (
-        "gbk_output_timestamp_end",
-        How::Waits("more of the builder"),
-    ),
-    (
-        "gbk_output_timestamp_earliest",
-        How::Waits("more of the builder"),
-    ),
-    (
-        "gbk_output_timestamp_latest",
-        How::Waits("more of the builder"),
-    ),
-    ("cogbk_two", How::Waits("more of the builder")),
-    ("cogbk_three", How::Waits("more of the builder")),
     ("combine_global_top", How::Waits("more of the builder")),
     ("combine_global_sample", How::Waits("more of the builder")),
-    ("combine_hot_key", How::Waits("more of the builder")),
     ("combine_tuple", How::Waits("more of the builder")),
-    ("window_custom", How::Waits("triggers and test streams")),
-    (
-        "window_custom_merging",
-        How::Waits("triggers and test streams"),
-    ),
-    (
-        "window_observe_sliding",
-        How::Waits("triggers and test streams"),
-    ),
-    (
-        "window_not_observed",
-        How::Waits("triggers and test streams"),
-    ),
-    (
-        "window_end_of_time",
-        How::Waits("triggers and test streams"),
-    ),
-    (
-        "trigger_after_count",
-        How::Waits("triggers and test streams"),
-    ),
-    (
-        "trigger_early_late",
-        How::Waits("triggers and test streams"),
-    ),
-    (
-        "trigger_discarding",
-        How::Waits("triggers and test streams"),
-    ),
-    (
-        "trigger_accumulating",
-        How::Waits("triggers and test streams"),
-    ),
-    ("late_data_dropped", How::Waits("triggers and test streams")),
-    (
-        "late_data_within_lateness",
-        How::Waits("triggers and test streams"),
-    ),
     ("side_from_other_sdk", How::Waits("more of the builder")),
     ("state_after_failure", How::Waits("state")),
     (
@@ -133,9 +80,6 @@ pub(crate) const ROWS: &[(&str, How)] = &[
         How::Waits("splittable functions"),
     ),
     ("file_read_splits", How::Waits("splittable functions")),
-    ("metric_counter", How::Waits("more of the builder")),
-    ("metric_distribution", How::Waits("more of the builder")),
-    ("metric_gauge", How::Waits("more of the builder")),
     (
         "metric_string_set",
         elsewhere(
@@ -158,10 +102,6 @@ pub(crate) const ROWS: &[(&str, How)] = &[
         ),
     ),
     ("metric_in_failed_bundle", How::Waits("more of the builder")),
-    (
-        "metric_names_with_odd_characters",
-        How::Waits("more of the builder"),
-    ),
     ("metric_element_counts", How::Waits("more of the builder")),
     (
         "metric_sampled_byte_size",
@@ -217,7 +157,6 @@ pub(crate) const ROWS: &[(&str, How)] = &[
         "wait_timeout",
         elsewhere("tests/job_service/jobs.rs", "fn waiting_has_an_end("),
     ),
-    ("requirements_declared", How::Waits("more of the builder")),
     (
         "xlang_python_rust_python",
         How::Waits("a pipeline in Python"),
