@@ -83,7 +83,7 @@ fn stage(seed: u64) -> (FakeRunner, Descriptor) {
     (FakeRunner::of(registry).seed(seed).start(), stage)
 }
 
-fn scripts<const N: usize>(scripts: [(&str, &str); N]) -> Vec<Vec<u8>> {
+fn scripts<const N: usize>(scripts: [(&str, &str); N]) -> Vec<bytes::Bytes> {
     in_global_window(scripts.map(|(key, script)| Kv(key.to_owned(), script.to_owned())))
 }
 
