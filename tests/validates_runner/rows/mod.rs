@@ -5,6 +5,8 @@ mod functions;
 mod grouping;
 mod pardo;
 mod sides;
+mod state;
+mod timers;
 mod waiting;
 mod windows;
 
@@ -19,6 +21,8 @@ pub(crate) fn register(registry: &mut Registry) {
     grouping::register(registry);
     combining::register(registry);
     sides::register(registry);
+    state::register(registry);
+    timers::register(registry);
 }
 
 /// How each behaviour is shown.
@@ -29,6 +33,8 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static str, How)> {
         combining::ROWS,
         windows::ROWS,
         sides::ROWS,
+        state::ROWS,
+        timers::ROWS,
         waiting::ROWS,
     ];
     groups.into_iter().flatten().copied()
