@@ -49,6 +49,7 @@
 //! | [`Out<T>`](dofn::Out) | an output |
 //! | [`Side<V>`](dofn::Side) | a side input, seen as [`Single`](dofn::Single), [`List`](dofn::List), [`MapView`](dofn::MapView) or [`MultiMap`](dofn::MultiMap) |
 //! | [`InWindow<W>`](dofn::InWindow) | the window of the element in hand |
+//! | [`ValueState<T>`](dofn::ValueState), [`BagState<T>`](dofn::BagState), [`CombiningState<C>`](dofn::CombiningState), [`SetState<T>`](dofn::SetState), [`MapState<K, V>`](dofn::MapState), [`MultimapState<K, V>`](dofn::MultimapState), [`OrderedListState<T>`](dofn::OrderedListState) | what to remember, for each key and window |
 //! | [`Timer<Tag>`](dofn::Timer), [`Timers<Tag>`](dofn::Timers), [`WindowExpiration`](dofn::WindowExpiration) | what to do [later](dofn::timer), for each key and window |
 //! | [`Options`](dofn::Options) | the options of the pipeline |
 //! | [`Counter`](dofn::Counter), [`Distribution`](dofn::Distribution), [`Gauge`](dofn::Gauge), [`StringSet`](dofn::StringSet), [`BoundedTrie`](dofn::BoundedTrie), [`Histogram`](dofn::Histogram) | a metric |

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Index;
-use std::time::Duration;
 
 use beam_proto::fnexec::{ProcessBundleDescriptor, RemoteGrpcPort};
 use beam_proto::pipeline::{
@@ -14,59 +13,13 @@ use prost::Message;
 use super::descriptor_parts::{
     CoderIds, PortList, StateCell, TimerFamily, function_spec, side_input, spec, windowing_strategy,
 };
+use super::{Collection, Windowing};
 use crate::dofn::{CombineFn, DoFn, FunctionPayload, Named, Ports, Step, Steps};
-use crate::element::coder::urn;
 use crate::element::{Coder, Element};
-use crate::model::descriptor::{CombineStage, OutputTime};
+use crate::model::descriptor::CombineStage;
 use crate::model::windowing;
 use crate::pipeline::Keeping;
 use crate::window::{IntervalWindow, WindowFn};
-
-/// How a collection is windowed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Windowing {
-    /// Which windows its elements are in.
-    pub window_fn: WindowFn,
-    /// Which timestamp a combined element has.
-    pub output_time: OutputTime,
-    /// How long after the end of a window elements of it are still taken.
-    pub allowed_lateness: Duration,
-}
-
-impl Default for Windowing {
-    fn default() -> Self {
-        WindowFn::Global.into()
-    }
-}
-
-impl From<WindowFn> for Windowing {
-    fn from(window_fn: WindowFn) -> Self {
-        Windowing {
-            window_fn,
-            output_time: OutputTime::EndOfWindow,
-            allowed_lateness: Duration::ZERO,
-        }
-    }
-}
-
-/// A collection of a [`Descriptor`].
-#[derive(Debug, Clone)]
-pub struct Collection {
-    /// Its id.
-    pub id: String,
-    /// The coder of its elements.
-    pub coder: Coder,
-    /// How it is windowed.
-    pub windowing: Windowing,
-}
-
-impl Collection {
-    /// The coder of its elements with their headers.
-    pub fn windowed(&self) -> Coder {
-        let window = self.windowing.window_fn.coder();
-        Coder::standard(urn::WINDOWED_VALUE, [self.coder.clone(), window])
-    }
-}
 
 /// The outputs of a function, by tag.
 #[derive(Debug, Clone)]

@@ -53,6 +53,7 @@
 mod assert;
 mod bench;
 mod capture;
+mod collection;
 mod descriptor;
 mod descriptor_parts;
 mod dofn_tester;
@@ -66,7 +67,8 @@ mod tester_timers;
 pub use assert::{assert_in_any_order, assert_round_trip};
 pub use bench::Bench;
 pub use capture::{Capture, Captured, Timed};
-pub use descriptor::{Collection, Descriptor, Endpoints, Outputs, Windowing};
+pub use collection::{Collection, Windowing};
+pub use descriptor::{Descriptor, Endpoints, Outputs};
 pub use dofn_tester::{DoFnTester, OutputsOf, SidesOf};
 pub use elements::{in_global_window, in_windows, with_header};
 pub use expect::{Expect, expect, expect_groups};

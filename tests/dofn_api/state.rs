@@ -239,3 +239,59 @@ fn there_is_no_state_without_a_key() {
         "{error}"
     );
 }
+
+/// Fills its bag with megabytes, and tells how many it counts before, after, and of a reader from before.
+struct Fill;
+
+#[derive(Ports)]
+struct FillIo {
+    told: Out<String>,
+    bag: BagState<Vec<u8>>,
+}
+
+impl DoFn for Fill {
+    type In = Kv<String, i64>;
+    type Io = FillIo;
+
+    fn process(&mut self, Kv(_, n): Self::In, cx: &mut Cx<'_>, io: &mut FillIo) -> Result {
+        let before = io.bag.read()?;
+        if n < 0 {
+            io.bag.clear()?;
+        }
+        for _ in 0..n.abs() {
+            io.bag.add(&vec![7; 1 << 20])?;
+        }
+        let after = io.bag.read()?;
+        let told = format!("{} {}", before.iter().count(), after.iter().count());
+        io.told.emit(cx, told);
+        Ok(())
+    }
+}
+
+#[test]
+fn much_is_sent_early_but_never_under_a_reader() {
+    let mut tester = DoFnTester::of(Fill);
+    let fill = |key: &str, n| Kv(key.to_owned(), n);
+    let told = tester.run([fill("a", 20), fill("b", 20), fill("a", 3), fill("b", -2)]);
+    assert_eq!(
+        told.unwrap().told.values(),
+        ["0 20", "0 20", "20 23", "20 2"]
+    );
+    // Those of the first key are sent early, in three appends, since none is larger than ten megabytes. Those of the second are
+    // cleared before they are sent.
+    let requests = tester.state_requests();
+    assert_eq!((requests.appends, requests.clears), (3 + 1 + 1, 1));
+    let told = tester.run([fill("a", 0), fill("b", 0)]).unwrap().told;
+    assert_eq!(told.values(), ["23 23", "2 2"]);
+}
+
+#[test]
+fn many_cells_are_sent_early() {
+    let mut tester = DoFnTester::of(Keeper);
+    let add = |n: i64| Kv(n.to_string(), format!("bag add {n}; value write {n}"));
+    let read = |n: i64| Kv(n.to_string(), "bag read; value read".to_owned());
+    tester.run((0..15_000).map(add)).unwrap();
+    let told = tester.run((0..15_000).map(read)).unwrap().told.values();
+    assert_eq!(told.len(), 30_000);
+    assert_eq!(told[29_998..], ["[14999]", "14999"]);
+}

@@ -192,7 +192,7 @@ fn compare(seed: u64, mut tester: DoFnTester<Keeper>) {
             .collect();
         let expected: Vec<String> = deeds
             .iter()
-            .filter_map(|Kv(key, deed)| models.entry(key.clone()).or_default().do_it(deed.clone()))
+            .filter_map(|Kv(key, deed)| models.entry(key.clone()).or_default().do_it(*deed))
             .collect();
         let told = tester.run(deeds).unwrap().told.values();
         assert_eq!(told, expected, "seed {seed}, bundle {bundle}");

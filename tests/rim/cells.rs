@@ -1,0 +1,201 @@
+//! State that functions keep, as the runner sees it.
+
+use ferrobeam::dofn::Sum;
+use ferrobeam::element::{Nesting, encoded};
+use ferrobeam::prelude::*;
+use ferrobeam::testing::{Descriptor, FakeRunner, Write, bag_key, in_global_window};
+use serde::{Deserialize, Serialize};
+
+use crate::support::registry;
+
+/// Does to its state what its elements say, and tells what it reads.
+#[derive(Serialize, Deserialize, DoFn)]
+#[beam(name = "rim.Cells/v1")]
+struct Keeper;
+
+#[derive(Ports)]
+struct KeeperIo {
+    told: Out<String>,
+    bag: BagState<i64>,
+    total: CombiningState<Sum<i64>>,
+    map: MapState<String, i64>,
+    list: OrderedListState<i64>,
+}
+
+impl DoFn for Keeper {
+    type In = Kv<String, String>;
+    type Io = KeeperIo;
+
+    fn process(&mut self, Kv(_, script): Self::In, cx: &mut Cx<'_>, io: &mut KeeperIo) -> Result {
+        for step in script.split("; ") {
+            let words: Vec<&str> = step.split(' ').collect();
+            let number = |at: usize| words[at].parse::<i64>().unwrap();
+            let told = match words[0] {
+                "add" => {
+                    let n = number(1);
+                    io.bag.add(&n)?;
+                    io.total.add(n)?;
+                    io.map.put(&n.to_string(), &(n * n))?;
+                    io.list.add(Timestamp::from_millis(-n), &n)?;
+                    continue;
+                }
+                "clear" => {
+                    io.bag.clear()?;
+                    io.total.clear()?;
+                    io.map.clear()?;
+                    io.list.clear(..)?;
+                    continue;
+                }
+                "clear-bag" => {
+                    io.bag.clear()?;
+                    continue;
+                }
+                "bag" => format!("{:?}", io.bag.read()?.to_vec()?),
+                "count" => io.bag.read()?.iter().count().to_string(),
+                "total" => io.total.read()?.to_string(),
+                "map" => {
+                    let entries = io.map.entries()?;
+                    let mut entries = entries.to_vec()?;
+                    entries.sort_by_key(|Kv(_, square)| *square);
+                    let entries = entries.iter().map(|Kv(n, square)| format!("{n}: {square}"));
+                    entries.collect::<Vec<_>>().join(", ")
+                }
+                "list" => {
+                    let values = io.list.read(..)?.to_vec()?.into_iter();
+                    format!("{:?}", values.map(|(_, n)| n).collect::<Vec<_>>())
+                }
+                _ => panic!("{script}"),
+            };
+            io.told.emit(cx, told);
+        }
+        Ok(())
+    }
+}
+
+/// A runner, and a stage with state.
+fn stage(seed: u64) -> (FakeRunner, Descriptor) {
+    let mut registry = registry();
+    registry.add::<Keeper>();
+    let mut stage = Descriptor::new("cells");
+    let input = stage.source("source", Kv::<String, String>::coder());
+    let told = stage.par_do("keep", &Keeper, &input);
+    stage.sink("told", &told["told"]);
+    (FakeRunner::of(registry).seed(seed).start(), stage)
+}
+
+fn scripts<const N: usize>(scripts: [(&str, &str); N]) -> Vec<bytes::Bytes> {
+    in_global_window(scripts.map(|(key, script)| Kv(key.to_owned(), script.to_owned())))
+}
+
+fn run<const N: usize>(
+    runner: &FakeRunner,
+    stage: &Descriptor,
+    told: [(&str, &str); N],
+) -> Vec<String> {
+    let outcome = runner.bundle(stage).input("source", scripts(told)).run();
+    outcome.assert_ok();
+    outcome.values("told")
+}
+
+fn key_of(key: &str) -> Vec<u8> {
+    encoded(&key.to_owned(), Nesting::Nested)
+}
+
+#[test]
+fn state_outlives_bundles_and_keys_are_apart() {
+    let (runner, stage) = stage(1);
+    runner.cut_state(3);
+    let all = "bag; total; map; list";
+    run(&runner, &stage, [("a", "add 1; add 300"), ("b", "add 7")]);
+    assert_eq!(
+        run(
+            &runner,
+            &stage,
+            [("a", all), ("b", all), ("c", "bag; total")]
+        ),
+        [
+            "[1, 300]",
+            "301",
+            "1: 1, 300: 90000",
+            "[300, 1]",
+            "[7]",
+            "7",
+            "7: 49",
+            "[7]",
+            "[]",
+            "0"
+        ]
+    );
+    run(&runner, &stage, [("a", "clear; add 2")]);
+    assert_eq!(
+        run(&runner, &stage, [("a", all)]),
+        ["[2]", "2", "2: 4", "[2]"]
+    );
+    runner.close();
+}
+
+#[test]
+fn what_is_appended_unread_does_not_hide_what_is_stored() {
+    let (runner, stage) = stage(2);
+    let bag = bag_key("keep", "bag", "", key_of("k"));
+    runner.set_state(bag.clone(), vec![1, 2]);
+    run(&runner, &stage, [("k", "add 3")]);
+    assert_eq!(runner.state(&bag), vec![1, 2, 3]);
+    for _ in 0..2 {
+        assert_eq!(run(&runner, &stage, [("k", "bag")]), ["[1, 2, 3]"]);
+    }
+    runner.close();
+}
+
+#[test]
+fn a_failed_clear_fails_the_bundle_although_its_append_works() {
+    let (runner, stage) = stage(3);
+    let bag = bag_key("keep", "bag", "", key_of("k"));
+    runner.refuse_state_write(bag, Write::Clear, "backend down");
+    let input = scripts([("k", "clear-bag; add 1; bag")]);
+    let outcome = runner.bundle(&stage).input("source", input).run();
+    let error = outcome.expect_error();
+    assert!(error.contains("backend down"), "{error}");
+    assert!(error.contains("bag"), "{error}");
+    assert_eq!(run(&runner, &stage, [("other", "add 2; bag")]), ["[2]"]);
+    runner.close();
+}
+
+#[test]
+fn a_long_bag_is_read_page_by_page() {
+    let (runner, stage) = stage(4);
+    let mut values = Vec::new();
+    for n in 0..100_000i64 {
+        n.encode(&mut values, Nesting::Nested);
+    }
+    runner.set_state(bag_key("keep", "bag", "", key_of("k")), values);
+    runner.cut_state(10_000);
+    assert_eq!(
+        run(&runner, &stage, [("k", "count; add 5; count")]),
+        ["100000", "100001"]
+    );
+    runner.close();
+}
+
+#[test]
+fn maps_may_be_kept_in_bags() {
+    let mut registry = registry();
+    registry.add::<Keeper>();
+    let mut stage = Descriptor::new("bags");
+    stage.keeping_maps_in_bags();
+    let input = stage.source("source", Kv::<String, String>::coder());
+    let told = stage.par_do("keep", &Keeper, &input);
+    stage.sink("told", &told["told"]);
+    let runner = FakeRunner::of(registry).seed(5).start();
+    run(&runner, &stage, [("k", "add 1; add 2; add 1")]);
+    assert!(
+        !runner
+            .state(&bag_key("keep", "map", "", key_of("k")))
+            .is_empty()
+    );
+    assert_eq!(
+        run(&runner, &stage, [("k", "add 3; map")]),
+        ["1: 1, 2: 4, 3: 9"]
+    );
+    runner.close();
+}
