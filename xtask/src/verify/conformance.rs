@@ -30,8 +30,8 @@ const WORDS: [(&str, u32); 8] = [
 /// Flink's embedded cluster on a busy machine needs most of a minute.
 const PIPELINE: Duration = Duration::from_secs(180);
 
-/// Runs the word counts of `examples`, built in Python and in Rust, on every runner, and all tests of submitted jobs on
-/// those runners that `unit` does not use.
+/// Runs the word counts of `examples`, built in Python and in Rust, on every runner, all tests of submitted jobs on those
+/// runners that `unit` does not use, and every behaviour on the runners that are quick.
 pub(super) fn run(project: &Project) -> Result<Count> {
     let build = project.cargo(&["build", "--bin", "ferrobeam", "--example", "wordcount"]);
     process::run(build, BUILD, |_| ())?.ok()?;
@@ -53,6 +53,11 @@ pub(super) fn run(project: &Project) -> Result<Count> {
             let runner = [("FERROBEAM_RUNNER", runner.name())];
             count += super::rust::test(project, &["--test", "job_service"], &runner)?;
         }
+    }
+    // The rest takes minutes: see `full`.
+    for runners in ["default", "python", "prism"] {
+        let runners = [("FERROBEAM_RUNNERS", runners)];
+        count += super::rust::test(project, &["--test", "validates_runner"], &runners)?;
     }
     Ok(count)
 }
