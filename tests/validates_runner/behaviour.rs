@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::case::Case;
-use crate::runner::Runner;
 use crate::{rows, table};
 
 /// The list: group, id, and what is to be seen.
@@ -14,8 +13,6 @@ const LIST: &str = include_str!("behaviours.tsv");
 pub(crate) enum How {
     /// By a pipeline on every runner.
     Runs(fn(&mut Case)),
-    /// By a pipeline that is only run by job services, since it is about jobs.
-    Job(fn(&mut Case)),
     /// By what is seen before a pipeline runs, on no runner.
     Alone(fn()),
     /// By another test, which the function finds by name in a file.
@@ -25,17 +22,16 @@ pub(crate) enum How {
         /// What stands in it.
         test: &'static str,
     },
-    /// Not yet: it needs what is named.
-    Waits(&'static str),
+    /// Not yet.
+    Waits,
 }
 
 impl How {
-    /// Whether there is a pipeline for a runner.
-    pub(crate) fn runs_on(self, runner: Runner) -> bool {
+    /// Whether runners run a pipeline for it.
+    pub(crate) fn runs(self) -> bool {
         match self {
             How::Runs(_) => true,
-            How::Job(_) => runner.has_job_service(),
-            How::Alone(_) | How::Elsewhere { .. } | How::Waits(_) => false,
+            How::Alone(_) | How::Elsewhere { .. } | How::Waits => false,
         }
     }
 }

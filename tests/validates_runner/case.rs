@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use ferrobeam::element::Element;
 use ferrobeam::pipeline::{PCollection, Pipeline, PipelineOptions};
-use ferrobeam::submit::{JobMetrics, JobState, PipelineResult};
+use ferrobeam::submit::JobMetrics;
 use ferrobeam::testing::{self, Expect};
 use ferrobeam::{Iter, Kv};
 
@@ -16,12 +16,7 @@ pub(crate) enum Outcome {
     Passes,
     /// The job fails, and says all of these.
     Fails(Vec<String>),
-    /// What a function that drives the job finds right.
-    Driven(Driver),
 }
-
-/// Drives a job.
-pub(crate) type Driver = Box<dyn FnOnce(&mut PipelineResult) -> Result<JobState, String> + Send>;
 
 /// Looks at the metrics of a job that is done.
 type LookAtMetrics = Box<dyn FnOnce(&JobMetrics) + Send>;
@@ -79,14 +74,6 @@ impl Case {
     pub(crate) fn metrics(&mut self, look: impl FnOnce(&JobMetrics) + Send + 'static) {
         self.metrics.push(Box::new(look));
     }
-
-    /// Drives the job instead of waiting for its end.
-    pub(crate) fn drive(
-        &mut self,
-        driver: impl FnOnce(&mut PipelineResult) -> Result<JobState, String> + Send + 'static,
-    ) {
-        self.outcome = Outcome::Driven(Box::new(driver));
-    }
 }
 
 /// What became of a job that nobody drove.
@@ -120,6 +107,5 @@ pub(crate) fn judge(case: Case, ran: Ran) -> Result<(), String> {
             }
         }
         (Outcome::Fails(texts), None) => Err(format!("the job did not fail: {texts:?}")),
-        (Outcome::Driven(_), _) => Err("a job that is driven needs a job service".into()),
     }
 }

@@ -54,9 +54,7 @@ fn text() -> String {
             .collect();
         write!(text, "| {group} |").unwrap();
         for runner in Runner::ALL {
-            let run = members
-                .iter()
-                .filter(|behaviour| behaviour.how.runs_on(runner));
+            let run = members.iter().filter(|behaviour| behaviour.how.runs());
             let run: Vec<_> = run.collect();
             let shown = run.iter().filter(|behaviour| {
                 let key = (behaviour.id.clone(), runner.name().to_owned());
@@ -69,7 +67,7 @@ fn text() -> String {
             .filter(|behaviour| matches!(behaviour.how, How::Alone(_) | How::Elsewhere { .. }));
         let waiting = members
             .iter()
-            .filter(|behaviour| matches!(behaviour.how, How::Waits(_)));
+            .filter(|behaviour| matches!(behaviour.how, How::Waits));
         writeln!(
             text,
             " {} | {} |",

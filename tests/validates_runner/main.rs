@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use behaviour::{Behaviour, How};
+use behaviour::How;
 use exclusions::{Exclusion, Exclusions};
 use results::{Mark, Results};
 use runner::Runner;
@@ -66,7 +66,7 @@ fn trials() -> Result<(Vec<Trial>, Arc<Results>), Vec<String>> {
     }
     for &runner in &runners {
         for behaviour in &behaviours {
-            if !behaviour.how.runs_on(runner) {
+            if !behaviour.how.runs() {
                 continue;
             }
             let exclusion = exclusions.of(runner, &behaviour.id).cloned();

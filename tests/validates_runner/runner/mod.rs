@@ -81,22 +81,13 @@ impl Runner {
         });
         runners.collect()
     }
-
-    pub(crate) fn has_job_service(self) -> bool {
-        self != Runner::Default
-    }
-
-    /// Whether pipelines run as streaming pipelines.
-    pub(crate) fn is_streaming(self) -> bool {
-        self == Runner::FlinkStreaming
-    }
 }
 
 /// Runs the pipeline of a behaviour and judges what came of it.
 pub(crate) fn run(runner: Runner, behaviour: &Behaviour) -> Result<(), String> {
     let place = match behaviour.how {
-        How::Runs(place) | How::Job(place) => place,
-        How::Alone(_) | How::Elsewhere { .. } | How::Waits(_) => {
+        How::Runs(place) => place,
+        How::Alone(_) | How::Elsewhere { .. } | How::Waits => {
             return Err("there is no pipeline".into());
         }
     };

@@ -10,7 +10,7 @@ use ferrobeam::pipeline::Workers;
 use ferrobeam::submit::{JobMetrics, JobState, PipelineResult};
 
 use super::{LIMIT, Runner, pool};
-use crate::case::{Case, Outcome, Ran, judge};
+use crate::case::{Case, Ran, judge};
 
 /// After this many jobs a server of Spark is replaced: it keeps what jobs leave behind.
 const JOBS_OF_SPARK: usize = 25;
@@ -133,10 +133,7 @@ pub(super) fn run(mut case: Case) -> Result<(), String> {
             return judge(case, ran);
         }
     };
-    let outcome = match case.outcome {
-        Outcome::Driven(drive) => drive(&mut job).map(drop),
-        _ => follow(&mut job).and_then(|ran| judge(case, ran)),
-    };
+    let outcome = follow(&mut job).and_then(|ran| judge(case, ran));
     // A job that has not ended keeps the server from working, and a server that is gone does not come back.
     if !job.state().is_ok_and(JobState::is_final) {
         let _ = job.cancel();
