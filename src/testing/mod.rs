@@ -74,6 +74,6 @@ pub use elements::{in_global_window, in_windows, with_header};
 pub use expect::{Expect, expect, expect_groups};
 pub use fake_runner::{
     Bundle, BundleOutcome, Chaos, FakeRunner, HeldTimer, Metrics, Progress, Random, RunningBundle,
-    Settings, Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key,
+    Settings, StateTerms, Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key,
 };
 pub use memory_state::{MemoryState, Requests};

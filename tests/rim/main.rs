@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod basics;
+mod cache;
 mod cells;
 mod child;
 mod connections;

@@ -287,10 +287,13 @@ impl RunningBundle<'_> {
 impl FakeRunner {
     #[track_caller]
     pub(super) fn announce(&self, id: &str, stage: &str, stream: &str, elements: Option<Elements>) {
+        let terms = self.terms().clone();
         let request = ProcessBundleRequest {
             process_bundle_descriptor_id: stage.into(),
             data_stream_id: stream.into(),
             elements,
+            cache_tokens: terms.tokens,
+            has_no_state: terms.has_no_state,
             ..ProcessBundleRequest::default()
         };
         self.instruction(id, Request::ProcessBundle(request));

@@ -17,6 +17,7 @@ mod settings;
 mod stage;
 mod state;
 mod status;
+mod terms;
 mod timers;
 mod transcript;
 
@@ -42,6 +43,7 @@ pub use outcome::BundleOutcome;
 pub use random::Random;
 pub use settings::Settings;
 pub use state::{Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key};
+pub use terms::StateTerms;
 pub use timers::HeldTimer;
 
 use self::hub::Hub;
@@ -92,6 +94,8 @@ pub struct FakeRunner {
     remains: Arc<Mutex<Option<Remains>>>,
     stop_worker: watch::Sender<bool>,
     next_id: AtomicUsize,
+    /// What the next bundles are told of state.
+    terms: Mutex<StateTerms>,
     provisions: bool,
     is_closed: bool,
 }
@@ -144,6 +148,7 @@ impl FakeRunner {
             remains: Arc::default(),
             stop_worker: stop,
             next_id: AtomicUsize::new(1),
+            terms: Mutex::default(),
             provisions,
             is_closed: false,
         };

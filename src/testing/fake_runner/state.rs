@@ -23,6 +23,8 @@ pub(super) struct StateStore {
     errors: HashMap<Type, String>,
     /// Errors of writes that are not gets, appends or clears alike.
     write_errors: HashMap<(Type, Write), String>,
+    /// How many pages of each key were asked for.
+    gets: HashMap<Type, usize>,
     /// The most bytes of one page.
     page: usize,
     /// Whether some pages have a token but no bytes.
@@ -37,6 +39,7 @@ impl StateStore {
             lists: HashMap::new(),
             errors: HashMap::new(),
             write_errors: HashMap::new(),
+            gets: HashMap::new(),
             page: usize::MAX,
             empty_pages: false,
             random: Random::new(seed),
@@ -53,6 +56,11 @@ impl StateStore {
 
     pub(super) fn refuse_write(&mut self, key: Type, write: Write, error: &str) {
         self.write_errors.insert((key, write), error.to_owned());
+    }
+
+    /// How many pages of a key were asked for.
+    pub(super) fn gets(&self, key: &Type) -> usize {
+        self.gets.get(key).copied().unwrap_or(0)
     }
 
     /// What is kept under a key.
@@ -147,6 +155,7 @@ impl StateStore {
         }
         match &request.request {
             Some(state_request::Request::Get(get)) => {
+                *self.gets.entry(key.clone()).or_default() += 1;
                 self.page(key, get).map(state_response::Response::Get)
             }
             Some(state_request::Request::Append(append)) => {

@@ -1,0 +1,64 @@
+//! What the runner promises about its state.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use beam_proto::fnexec::process_bundle_request::CacheToken;
+use beam_proto::fnexec::process_bundle_request::cache_token::{SideInput, Type, UserState};
+use beam_proto::fnexec::state_key::Type as StateKeyType;
+
+use super::FakeRunner;
+
+/// What bundles are told of state.
+#[derive(Debug, Clone, Default)]
+pub struct StateTerms {
+    pub(super) tokens: Vec<CacheToken>,
+    pub(super) has_no_state: bool,
+}
+
+impl StateTerms {
+    /// User state is what it was when this token came last, but for what bundles have written.
+    #[must_use]
+    pub fn user_state(mut self, token: &str) -> Self {
+        self.tokens.push(CacheToken {
+            token: token.to_owned().into(),
+            r#type: Some(Type::UserState(UserState {})),
+        });
+        self
+    }
+
+    /// A side input is what it was when this token came last.
+    #[must_use]
+    pub fn side_input(mut self, transform: &str, side: &str, token: &str) -> Self {
+        self.tokens.push(CacheToken {
+            token: token.to_owned().into(),
+            r#type: Some(Type::SideInput(SideInput {
+                transform_id: transform.into(),
+                side_input_id: side.into(),
+            })),
+        });
+        self
+    }
+
+    /// No key of the bundles has user state.
+    #[must_use]
+    pub fn no_state(mut self) -> Self {
+        self.has_no_state = true;
+        self
+    }
+}
+
+impl FakeRunner {
+    pub(super) fn terms(&self) -> MutexGuard<'_, StateTerms> {
+        self.terms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what bundles that are announced from now on are told of state.
+    pub fn promise(&self, terms: StateTerms) {
+        *self.terms() = terms;
+    }
+
+    /// How many pages of a state key the worker has asked for.
+    pub fn pages_read(&self, key: &StateKeyType) -> usize {
+        self.hub.with(|ledger| ledger.state.gets(key))
+    }
+}
