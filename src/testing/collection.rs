@@ -34,7 +34,7 @@ impl From<WindowFn> for Windowing {
     }
 }
 
-/// A collection of a [`Descriptor`].
+/// A collection of a [`Descriptor`](super::Descriptor).
 #[derive(Debug, Clone)]
 pub struct Collection {
     /// Its id.

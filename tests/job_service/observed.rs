@@ -95,7 +95,10 @@ fn check(metrics: &JobMetrics) {
         let paths: Vec<_> = paths.paths().iter().map(|p| p.segments.join("/")).collect();
         assert_eq!(paths, ["numbers/1", "numbers/2", "numbers/3", "numbers/35"]);
     }
-    if let Some(values) = metrics.histogram(of, "values") {
+    // Flink's server answers with a histogram of nothing, whatever the worker has said.
+    if runner::name() != "flink"
+        && let Some(values) = metrics.histogram(of, "values")
+    {
         assert_eq!((values.count, values.counts), (4, vec![3, 0, 0]));
     }
 }
