@@ -7,6 +7,7 @@ mod closure;
 mod combine;
 mod context;
 mod edge;
+mod lookups;
 mod metric;
 mod named;
 mod options;

@@ -35,6 +35,14 @@ pub trait StatePort: Send + Sync {
     /// The runner refused, or the connection broke.
     fn get(&self, key: &StateKey, continuation: &Bytes) -> Result<Page>;
 
+    /// Says that a page will most likely be wanted soon. Does not wait for it; what goes wrong shows when it is wanted.
+    fn prefetch(&self, _key: &StateKey, _continuation: &Bytes) {}
+
+    /// Whether [`StateKey::MultimapEntriesSide`] can be asked for.
+    fn has_whole_multimaps(&self) -> bool {
+        false
+    }
+
     /// Adds encoded values to what the runner keeps under `key`. Does not wait for the runner: what it refuses fails the
     /// bundle at its end.
     ///
@@ -84,6 +92,8 @@ pub enum StateKey {
     MultimapSide(SideKey, Bytes),
     /// The distinct keys of a multimap side input.
     MultimapKeysSide(SideKey),
+    /// The keys of a multimap side input, each with an iterable of its values. Only some runners serve it.
+    MultimapEntriesSide(SideKey),
     /// The values of a bag.
     BagUser(CellKey),
     /// The values of one encoded map key of a multimap.
@@ -92,4 +102,36 @@ pub enum StateKey {
     MultimapKeysUser(CellKey),
     /// The values of an ordered list whose sort keys lie within `[from, to)`.
     OrderedListUser(CellKey, i64, i64),
+}
+
+impl StateKey {
+    /// The cell, if this is state of a function's own.
+    pub fn cell(&self) -> Option<&CellKey> {
+        match self {
+            StateKey::BagUser(cell)
+            | StateKey::MultimapUser(cell, _)
+            | StateKey::MultimapKeysUser(cell)
+            | StateKey::OrderedListUser(cell, ..) => Some(cell),
+            StateKey::Runner(_)
+            | StateKey::IterableSide(_)
+            | StateKey::MultimapSide(..)
+            | StateKey::MultimapKeysSide(_)
+            | StateKey::MultimapEntriesSide(_) => None,
+        }
+    }
+
+    /// The side input, if this is about one.
+    pub fn side(&self) -> Option<&SideKey> {
+        match self {
+            StateKey::IterableSide(side)
+            | StateKey::MultimapSide(side, _)
+            | StateKey::MultimapKeysSide(side)
+            | StateKey::MultimapEntriesSide(side) => Some(side),
+            StateKey::Runner(_)
+            | StateKey::BagUser(_)
+            | StateKey::MultimapUser(..)
+            | StateKey::MultimapKeysUser(_)
+            | StateKey::OrderedListUser(..) => None,
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Describe, Port, Scope, SideKey, StateKey, StatePort, Wiring};
-use crate::element::{Element, Iter, Nesting, Page, Pages, encoded};
+use crate::element::{Element, Iter, Kv, Nesting, Page, Pages, encoded};
 use crate::error::{Error, Result};
 
 /// How the runner must be able to look things up.
@@ -107,6 +107,8 @@ pub struct SideReader {
     reframe: Option<Reframe>,
     reframe_keys: Option<Reframe>,
     encode_key: Option<EncodeKey>,
+    /// For pairs of a key and an iterable of its values.
+    reframe_entries: Option<Reframe>,
 }
 
 impl SideReader {
@@ -130,6 +132,7 @@ impl SideReader {
             reframe: None,
             reframe_keys: None,
             encode_key: None,
+            reframe_entries: None,
         }
     }
 
@@ -145,6 +148,13 @@ impl SideReader {
     pub fn with_keys(mut self, reframe: Option<Reframe>, encode: Option<EncodeKey>) -> Self {
         self.reframe_keys = reframe;
         self.encode_key = encode;
+        self
+    }
+
+    /// Reads whole multimaps through `reframe`.
+    #[must_use]
+    pub fn with_entries(mut self, reframe: Option<Reframe>) -> Self {
+        self.reframe_entries = reframe;
         self
     }
 
@@ -225,6 +235,20 @@ impl SideReader {
         let key = StateKey::MultimapKeysSide(self.key.clone());
         Ok(Iter::paged(self.pages(key, self.reframe_keys.as_ref())))
     }
+
+    /// All keys of a multimap side input with their values; `None` where the runner has no such answer.
+    ///
+    /// # Errors
+    /// Read outside of `process`.
+    pub fn entries<K: Element, V: Element>(&self) -> Result<Option<Iter<Kv<K, Iter<V>>>>> {
+        self.check()?;
+        if !self.state.has_whole_multimaps() {
+            return Ok(None);
+        }
+        let key = StateKey::MultimapEntriesSide(self.key.clone());
+        let pages = self.pages(key, self.reframe_entries.as_ref());
+        Ok(Some(Iter::paged(pages)))
+    }
 }
 
 /// The pages behind one state key.
@@ -236,5 +260,9 @@ struct KeyPages {
 impl Pages for KeyPages {
     fn page(&self, _token: &Bytes, continuation: &Bytes) -> Result<Page> {
         self.state.get(&self.key, continuation)
+    }
+
+    fn prefetch(&self, _token: &Bytes, continuation: &Bytes) {
+        self.state.prefetch(&self.key, continuation);
     }
 }

@@ -1,8 +1,10 @@
 //! Ways to look at a side input.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 
+use super::lookups::Lookups;
 use super::{SideAccess, SideReader, View};
 use crate::element::{Element, Iter, Kv, Nesting, encoded};
 use crate::error::{Error, Result};
@@ -109,6 +111,7 @@ const REMEMBERED_KEYS: usize = 10_000;
 pub struct Map<K, V> {
     reader: SideReader,
     seen: HashMap<Vec<u8>, Option<V>>,
+    lookups: Lookups<V>,
     keys: PhantomData<fn() -> K>,
 }
 
@@ -120,7 +123,7 @@ impl<K: Element, V: Element> Map<K, V> {
     pub fn get(&mut self, key: &K) -> Result<Option<&V>> {
         let bytes = encoded(key, Nesting::Nested);
         if !self.seen.contains_key(&bytes) {
-            let all = self.reader.of_key::<K, V>(key)?;
+            let all = self.lookups.find(&self.reader, key, &bytes)?;
             let mut values = all.iter();
             let first = values.next().transpose()?;
             if values.next().is_some() {
@@ -154,6 +157,7 @@ impl<K: Element, V: Element> View for Map<K, V> {
         Map {
             reader,
             seen: HashMap::new(),
+            lookups: Lookups::default(),
             keys: PhantomData,
         }
     }
@@ -164,13 +168,15 @@ impl<K: Element, V: Element> View for Map<K, V> {
 
     fn forget(&mut self) {
         self.seen.clear();
+        self.lookups = Lookups::default();
     }
 }
 
 /// Any number of values for each key.
 pub struct MultiMap<K, V> {
     reader: SideReader,
-    types: PhantomData<fn() -> (K, V)>,
+    lookups: RefCell<Lookups<V>>,
+    keys: PhantomData<fn() -> K>,
 }
 
 impl<K: Element, V: Element> MultiMap<K, V> {
@@ -179,7 +185,9 @@ impl<K: Element, V: Element> MultiMap<K, V> {
     /// # Errors
     /// Read outside of `process`.
     pub fn get(&self, key: &K) -> Result<Iter<V>> {
-        self.reader.of_key(key)
+        let bytes = encoded(key, Nesting::Nested);
+        let mut lookups = self.lookups.borrow_mut();
+        lookups.find(&self.reader, key, &bytes)
     }
 
     /// The distinct keys.
@@ -198,7 +206,8 @@ impl<K: Element, V: Element> View for MultiMap<K, V> {
     fn open(reader: SideReader) -> Self {
         MultiMap {
             reader,
-            types: PhantomData,
+            lookups: RefCell::default(),
+            keys: PhantomData,
         }
     }
 
@@ -206,5 +215,7 @@ impl<K: Element, V: Element> View for MultiMap<K, V> {
         &mut self.reader
     }
 
-    fn forget(&mut self) {}
+    fn forget(&mut self) {
+        *self.lookups.get_mut() = Lookups::default();
+    }
 }

@@ -126,6 +126,11 @@ impl<T: Element> Iter<T> {
         }
     }
 
+    /// The bytes of values that are here, and not in the runner's state.
+    pub(crate) fn inline_bytes(&self) -> usize {
+        self.inline.len()
+    }
+
     /// Starts from the first value.
     pub fn iter(&self) -> Values<'_, T> {
         Values {
@@ -392,12 +397,23 @@ mod tests {
         data: Vec<u8>,
         size: usize,
         fetched: Mutex<usize>,
+        /// What was asked for, in order; with a question mark where nobody waits.
+        asked: Mutex<Vec<String>>,
+    }
+
+    impl CutPages {
+        fn note(&self, continuation: &Bytes, mark: &str) {
+            let at = std::str::from_utf8(continuation).expect("ours");
+            let mut asked = self.asked.lock().expect("not poisoned");
+            asked.push(format!("{at}{mark}"));
+        }
     }
 
     impl Pages for CutPages {
         fn page(&self, token: &Bytes, continuation: &Bytes) -> Result<Page> {
             assert_eq!(token, "emptySuffix");
             *self.fetched.lock().expect("not poisoned") += 1;
+            self.note(continuation, "");
             if continuation.is_empty() {
                 return Ok(Page {
                     data: Bytes::new(),
@@ -419,6 +435,34 @@ mod tests {
                 continuation: next.into(),
             })
         }
+
+        fn prefetch(&self, _token: &Bytes, continuation: &Bytes) {
+            self.note(continuation, "?");
+        }
+    }
+
+    #[test]
+    fn the_next_page_is_on_its_way_while_one_is_decoded() {
+        let cut = Arc::new(CutPages {
+            data: vec![1, 2, 3, 4],
+            size: 3,
+            fetched: Mutex::new(0),
+            asked: Mutex::default(),
+        });
+        let mut bytes = vec![0xff; 4 + 9];
+        bytes.extend([1, 11]);
+        bytes.extend(b"emptySuffix");
+        let pages: Arc<dyn Pages> = cut.clone();
+        let mut input = Input::new(&bytes).with_pages(&pages);
+        let values = Iter::<i64>::decode(&mut input, Nesting::Nested).expect("valid");
+        let mut values = values.iter();
+        let asked = || std::mem::take(&mut *cut.asked.lock().expect("not poisoned"));
+        assert!(asked().is_empty());
+        assert_eq!(values.next().expect("four").expect("valid"), 1);
+        assert_eq!(asked(), ["", "0?", "0", "3?"]);
+        let rest: Result<Vec<i64>> = values.collect();
+        assert_eq!(rest.expect("valid"), [2, 3, 4]);
+        assert_eq!(asked(), ["3"]);
     }
 
     #[test]
@@ -435,6 +479,7 @@ mod tests {
             data,
             size: 7,
             fetched: Mutex::new(0),
+            asked: Mutex::default(),
         });
         let pages: Arc<dyn Pages> = cut.clone();
         let mut input = Input::new(&bytes).with_pages(&pages);

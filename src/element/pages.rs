@@ -14,6 +14,9 @@ pub trait Pages: Send + Sync {
     /// # Errors
     /// The runner refused, or the connection broke.
     fn page(&self, token: &Bytes, continuation: &Bytes) -> Result<Page>;
+
+    /// Says that a page will most likely be wanted soon. Does not wait for it, and nothing is lost if it is never read.
+    fn prefetch(&self, _token: &Bytes, _continuation: &Bytes) {}
 }
 
 /// A stretch of the encoded values of a state-backed iterable. Values may begin in one page and end in the next.
@@ -70,7 +73,11 @@ impl<'a> PagedReader<'a> {
                 };
             };
             let page = self.pages.page(self.token, &continuation)?;
-            self.continuation = (!page.continuation.is_empty()).then_some(page.continuation);
+            if !page.continuation.is_empty() {
+                // On its way while this one is decoded.
+                self.pages.prefetch(self.token, &page.continuation);
+                self.continuation = Some(page.continuation);
+            }
             let data = if self.partial.is_empty() {
                 page.data
             } else {

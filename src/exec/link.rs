@@ -583,4 +583,9 @@ impl Pages for TailPages {
     fn page(&self, token: &Bytes, continuation: &Bytes) -> Result<Page> {
         self.0.get(&StateKey::Runner(token.clone()), continuation)
     }
+
+    fn prefetch(&self, token: &Bytes, continuation: &Bytes) {
+        self.0
+            .prefetch(&StateKey::Runner(token.clone()), continuation);
+    }
 }

@@ -67,9 +67,13 @@ pub(super) fn with_framing(
                 })
             });
             let keys = reframe(wire_key, own_key)?;
+            let entry =
+                |key: &Coder, value: &Coder| Coder::kv(key.clone(), Coder::iterable(value.clone()));
+            let entries = reframe(&entry(wire_key, wire_value), &entry(own_key, own_value))?;
             Ok(reader
                 .with_reframe(reframe(wire_value, own_value)?)
-                .with_keys(keys, encode))
+                .with_keys(keys, encode)
+                .with_entries(entries))
         }
     }
 }

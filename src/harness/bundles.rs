@@ -55,6 +55,8 @@ pub(crate) struct Bundles {
     pub(crate) short_ids_only: bool,
     /// Whether the runner takes output that stands in answers.
     pub(crate) embeds_output: bool,
+    /// The runner hands out multimap side inputs as a whole.
+    pub(crate) whole_multimaps: bool,
     pub(crate) finalizers: Finalizers,
     pub(crate) log: Arc<LogQueue>,
     pub(crate) jobs: Arc<Jobs>,
@@ -341,6 +343,7 @@ impl Bundles {
                 if let Some(tasting) = &linked.tasting {
                     keep_sample(tasting, &instruction, &error);
                 }
+                linked.ports.give_up();
                 drop_quietly(linked);
                 return Err(error);
             }

@@ -37,6 +37,7 @@ mod watch;
 mod wire;
 mod work;
 pub mod worker;
+mod written;
 
 pub use log::install_logging;
 pub use samples::Sampling;

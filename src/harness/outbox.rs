@@ -36,7 +36,9 @@ pub(crate) struct BundleTerms {
     pub(crate) cache_tokens: Vec<CacheToken>,
     /// No key of the bundle has user state yet.
     pub(crate) has_no_state: bool,
-    /// No other bundle in flight has one of its keys.
+    /// No other bundle in flight has one of its keys. Nothing is made of that: a key is in the hands of one bundle at a
+    /// time anyway, and what is written may be wanted by a later one.
+    #[expect(dead_code, reason = "see there")]
     pub(crate) only_bundle_for_keys: bool,
 }
 
@@ -130,6 +132,12 @@ impl BundlePorts {
         bundle.instruction = instruction.clone();
         bundle.has_sent = false;
         bundle.closed.clear();
+    }
+
+    /// Gives the bundle up: it has failed.
+    pub(crate) fn give_up(&self) {
+        // Whatever the runner says now, the bundle has failed already.
+        let _ = self.state.settle();
     }
 
     /// Ends the outputs, with what they have left: yields it if it `may_embed`, is the whole output of the bundle, and

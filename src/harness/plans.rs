@@ -104,7 +104,8 @@ impl Bundles {
         let state = state
             .map(|endpoint| self.state.get(endpoint, &self.rim))
             .transpose()?;
-        let state = Arc::new(BundleState::new(state, self.cache.clone()));
+        let state = BundleState::new(state, self.cache.clone(), self.whole_multimaps);
+        let state = Arc::new(state);
         let ports = Arc::new(BundlePorts::new(outputs, streams, state.clone()));
         let commits = Commits::default();
         let functions = Services {

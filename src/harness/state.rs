@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use beam_proto::fnexec::process_bundle_request::cache_token;
 use bytes::Bytes;
 
-use super::cache::{PageKey, StateCache};
+use super::cache::StateCache;
 use super::outbox::BundleTerms;
 use super::wire::state::{Pending, StateClient};
+use super::written::{Known, Written};
 use crate::dofn::{StateKey, StatePort};
 use crate::element::Page;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,13 +17,24 @@ use crate::error::{Error, ErrorKind, Result};
 /// How many writes may be on their way at once.
 const MAX_WRITES: usize = 1000;
 
+/// How many pages may be on their way, or unread, that nobody has asked for yet.
+const MAX_AHEAD: usize = 8;
+
+/// The bytes of pages that a bundle remembers until it ends, if the cache is not larger than usual.
+const MOST_BYTES: usize = 16 << 20;
+
+/// What a page that is remembered costs besides its bytes.
+const PAGE_BYTES: usize = 200;
+
 /// The state of the bundle in hand.
 ///
 /// The runner promises that what it keeps stays the same while it presents the same token, but for what bundles write.
-/// Nothing of a bundle that fails is kept.
+/// Nothing that a bundle has seen or made of user state outlives it if it fails. Side inputs are what they are, whatever
+/// becomes of those who read them.
 pub(crate) struct BundleState {
     client: Option<Arc<StateClient>>,
     cache: Arc<StateCache>,
+    has_whole_multimaps: bool,
     bundle: Mutex<Bundle>,
 }
 
@@ -32,89 +44,140 @@ struct Bundle {
     terms: BundleTerms,
     /// What may be kept of user state, if anything.
     user_token: Option<Bytes>,
-    /// What this bundle has read, by key and continuation.
-    read: HashMap<(StateKey, Bytes), Page>,
-    /// By key: how many bytes of it this bundle keeps.
-    kept: HashMap<StateKey, usize>,
-    /// Cells that this bundle has written, with all that is in them where it knows that.
-    written: HashMap<StateKey, Option<Bytes>>,
+    read: HashMap<StateKey, Pages>,
+    /// The bytes of all pages that were read and are remembered.
+    bytes: usize,
+    written: Written,
+    /// Pages that were asked for before somebody wanted them, the oldest first.
+    ahead: VecDeque<(StateKey, Bytes, Pending)>,
     /// Writes that the runner has not answered yet, in order.
     writes: VecDeque<Pending>,
+}
+
+/// Pages of a key that the bundle has read.
+#[derive(Default)]
+struct Pages {
+    first: Option<Page>,
+    /// The others, by the continuation that names them.
+    more: HashMap<Bytes, Page>,
+    /// The bytes of all pages that were read, also of those that are not here.
+    bytes: usize,
+}
+
+impl Pages {
+    fn get(&self, continuation: &Bytes) -> Option<&Page> {
+        match continuation.is_empty() {
+            true => self.first.as_ref(),
+            false => self.more.get(continuation),
+        }
+    }
+}
+
+fn whole(data: Bytes) -> Page {
+    Page {
+        data,
+        continuation: Bytes::new(),
+    }
 }
 
 impl Bundle {
     /// The token under which pages of a key may outlive the bundle.
     fn token(&self, key: &StateKey) -> Option<&Bytes> {
-        match key {
-            StateKey::BagUser(_) => self.user_token.as_ref(),
-            StateKey::IterableSide(side)
-            | StateKey::MultimapSide(side, _)
-            | StateKey::MultimapKeysSide(side) => {
-                let tokens = self.terms.cache_tokens.iter();
-                let mut tokens = tokens.filter(|token| match &token.r#type {
-                    Some(cache_token::Type::SideInput(of)) => {
-                        of.transform_id == *side.transform && of.side_input_id == *side.side
-                    }
-                    _ => false,
-                });
-                tokens.next().map(|token| &token.token)
+        if key.cell().is_some() {
+            return self.user_token.as_ref();
+        }
+        let side = key.side()?;
+        let mut tokens = self.terms.cache_tokens.iter();
+        let token = tokens.find(|token| match &token.r#type {
+            Some(cache_token::Type::SideInput(of)) => {
+                of.transform_id == *side.transform && of.side_input_id == *side.side
             }
-            // Their pages depend on each other, or on a token that is good for one bundle.
-            StateKey::MultimapUser(..)
-            | StateKey::MultimapKeysUser(_)
-            | StateKey::OrderedListUser(..)
-            | StateKey::Runner(_) => None,
-        }
+            _ => false,
+        });
+        token.map(|token| &token.token)
     }
 
-    /// Whether what was read of a key may be read again within the bundle.
-    fn remembers(key: &StateKey) -> bool {
-        matches!(
-            key,
-            StateKey::BagUser(_)
-                | StateKey::IterableSide(_)
-                | StateKey::MultimapSide(..)
-                | StateKey::MultimapKeysSide(_)
-        )
+    /// Whether the runner has promised that a key, which this bundle has not written, holds nothing.
+    fn is_promised_empty(&self, key: &StateKey) -> bool {
+        self.terms.has_no_state && key.cell().is_some() && !self.written.has_gaps()
     }
 
-    /// All that a key holds, if this bundle or an earlier one has seen it in one page.
-    fn whole(&self, key: &StateKey, cache: &StateCache) -> Option<Bytes> {
-        if let Some(written) = self.written.get(key) {
-            return written.clone();
+    /// Counts a page that was read, where there is room for that. Yields the bytes of all pages of its key.
+    fn count(&mut self, key: &StateKey, page: &Page, most: usize) -> Option<usize> {
+        if !self.read.contains_key(key) {
+            if self.bytes + PAGE_BYTES > most {
+                return None;
+            }
+            self.bytes += PAGE_BYTES;
+            self.read.insert(key.clone(), Pages::default());
         }
-        let page = match self.read.get(&(key.clone(), Bytes::new())) {
-            Some(page) => page.clone(),
-            None => cache.get(&page_key(self.token(key)?, key, &Bytes::new()))?,
+        let pages = self.read.get_mut(key)?;
+        pages.bytes = pages.bytes.saturating_add(page.data.len());
+        Some(pages.bytes)
+    }
+
+    /// Remembers a page for the rest of the bundle. At most `most` bytes are remembered, and half of that of one key: a
+    /// huge value must not keep others out.
+    fn remember(&mut self, key: &StateKey, continuation: &Bytes, page: &Page, most: usize) {
+        // The rest of an iterable is most often read once.
+        let is_tail = matches!(key, StateKey::Runner(_));
+        let cost = PAGE_BYTES + page.data.len();
+        if is_tail
+            || self.bytes + cost > most
+            || self.written.about(key) != Known::Untouched
+            || self
+                .count(key, page, most)
+                .is_none_or(|of_key| of_key > most / 2)
+        {
+            return;
+        }
+        let Some(pages) = self.read.get_mut(key) else {
+            return;
         };
-        page.continuation.is_empty().then_some(page.data)
+        self.bytes += cost;
+        match continuation.is_empty() {
+            true => pages.first = Some(page.clone()),
+            false => drop(pages.more.insert(continuation.clone(), page.clone())),
+        }
     }
-}
 
-fn page_key(token: &Bytes, key: &StateKey, continuation: &Bytes) -> PageKey {
-    PageKey {
-        token: token.clone(),
-        key: key.clone(),
-        continuation: continuation.clone(),
+    /// Forgets what was read of a key that is written.
+    fn forget(&mut self, key: &StateKey) {
+        self.read.remove(key);
+        if let StateKey::MultimapUser(cell, _) = key {
+            self.read.remove(&StateKey::MultimapKeysUser(cell.clone()));
+        }
     }
-}
 
-/// Whether a key is one of user state.
-fn is_user(key: &StateKey) -> bool {
-    matches!(
-        key,
-        StateKey::BagUser(_)
-            | StateKey::MultimapUser(..)
-            | StateKey::MultimapKeysUser(_)
-            | StateKey::OrderedListUser(..)
-    )
+    /// Takes out a page that was asked for before.
+    fn take_ahead(&mut self, key: &StateKey, continuation: &Bytes) -> Option<Pending> {
+        let mut ahead = self.ahead.iter();
+        let at = ahead.position(|(of, page, _)| page == continuation && of == key)?;
+        self.ahead.remove(at).map(|(.., pending)| pending)
+    }
+
+    /// Takes out the pages that were asked for of a cell that is written to.
+    fn take_stale(&mut self, key: &StateKey) -> Vec<Pending> {
+        let mut stale = Vec::new();
+        let is_stale = |of: &StateKey| of.cell().is_some() && of.cell() == key.cell();
+        while let Some(at) = self.ahead.iter().position(|(of, ..)| is_stale(of)) {
+            stale.extend(self.ahead.remove(at).map(|(.., pending)| pending));
+        }
+        stale
+    }
 }
 
 impl BundleState {
-    pub(crate) fn new(client: Option<Arc<StateClient>>, cache: Arc<StateCache>) -> Self {
+    /// State that `client` serves, if anyone does. `has_whole_multimaps` says whether it can serve whole multimaps.
+    pub(crate) fn new(
+        client: Option<Arc<StateClient>>,
+        cache: Arc<StateCache>,
+        has_whole_multimaps: bool,
+    ) -> Self {
         BundleState {
             client,
             cache,
+            has_whole_multimaps,
             bundle: Mutex::default(),
         }
     }
@@ -141,42 +204,41 @@ impl BundleState {
         };
     }
 
-    /// Waits for the runner's answers to all writes.
+    /// Waits for the runner's answers to all requests: once the bundle has ended, the runner does not know it any more.
     ///
     /// # Errors
-    /// The runner refused one, or the stream broke.
+    /// The runner refused a write, or the stream broke.
     pub(crate) fn settle(&self) -> Result<()> {
-        let mut writes = std::mem::take(&mut self.bundle().writes);
-        writes
-            .drain(..)
-            .try_for_each(|write| write.wait().map(drop))
+        let (writes, ahead) = {
+            let mut bundle = self.bundle();
+            let ahead = std::mem::take(&mut bundle.ahead);
+            (std::mem::take(&mut bundle.writes), ahead)
+        };
+        for (.., unread) in ahead {
+            // Nobody wanted it after all.
+            let _ = unread.wait();
+        }
+        let outcomes = writes.into_iter().map(Pending::wait);
+        outcomes.fold(Ok(()), Result::and)
     }
 
     /// Keeps what the bundle has read and written for later ones: it has succeeded.
     pub(crate) fn commit(&self) {
         let bundle = std::mem::take(&mut *self.bundle());
-        for ((key, continuation), page) in &bundle.read {
-            if let Some(token) = bundle.token(key)
-                && !bundle.written.contains_key(key)
-            {
-                self.cache
-                    .put(page_key(token, key, continuation), page.clone());
-            }
-        }
         let Some(token) = &bundle.user_token else {
             return;
         };
-        for (key, whole) in &bundle.written {
-            self.cache.forget(token, key);
-            if let Some(data) = whole
-                && data.len() <= self.cache.share()
-                && bundle.token(key).is_some()
-            {
-                let page = Page {
-                    data: data.clone(),
-                    continuation: Bytes::new(),
-                };
-                self.cache.put(page_key(token, key, &Bytes::new()), page);
+        bundle.written.commit(&self.cache, token);
+        for (key, pages) in &bundle.read {
+            let is_over = pages.bytes > self.cache.share();
+            if is_over || key.cell().is_none() || bundle.written.about(key) != Known::Untouched {
+                continue;
+            }
+            if let Some(first) = &pages.first {
+                self.cache.put(token, key, &Bytes::new(), first);
+            }
+            for (continuation, page) in &pages.more {
+                self.cache.put(token, key, continuation, page);
             }
         }
     }
@@ -190,90 +252,185 @@ impl BundleState {
         })
     }
 
-    /// Sends a write. The answers are awaited at the end of the bundle, or when there are many.
+    /// A page that needs no request.
+    fn known(&self, key: &StateKey, continuation: &Bytes) -> Option<Page> {
+        let bundle = self.bundle();
+        match bundle.written.about(key) {
+            Known::Holds(data) => return continuation.is_empty().then(|| whole(data)),
+            Known::Changed => return None,
+            Known::Untouched => {}
+        }
+        let read = bundle.read.get(key);
+        if let Some(page) = read.and_then(|pages| pages.get(continuation)) {
+            return Some(page.clone());
+        }
+        let cached = bundle.token(key);
+        let cached = cached.and_then(|token| self.cache.get(token, key, continuation));
+        cached.or_else(|| bundle.is_promised_empty(key).then(|| whole(Bytes::new())))
+    }
+
+    /// A page from the runner.
+    fn fetch(&self, key: &StateKey, continuation: &Bytes) -> Result<Page> {
+        let (ahead, instruction) = {
+            let mut bundle = self.bundle();
+            let ahead = bundle.take_ahead(key, continuation);
+            (ahead, bundle.instruction.clone())
+        };
+        match ahead {
+            Some(pending) => pending.page(),
+            None => {
+                let client = self.client()?;
+                client.get(&instruction, key, continuation)?.page()
+            }
+        }
+    }
+
+    /// A page of a side input, for this bundle and for all to which the runner presents the same token.
+    fn fetch_side(&self, token: &Bytes, key: &StateKey, continuation: &Bytes) -> Result<Page> {
+        let (share, most) = (self.cache.share(), self.most());
+        if continuation.is_empty() {
+            let fetch = || self.fetch(key, continuation);
+            let page = self.cache.first_page(token, key, fetch)?;
+            let mut bundle = self.bundle();
+            if page.data.len() > share {
+                bundle.remember(key, continuation, &page, most);
+            } else if !page.continuation.is_empty() {
+                bundle.count(key, &page, most);
+            }
+            return Ok(page);
+        }
+        let page = self.fetch(key, continuation)?;
+        let of_key = self.bundle().count(key, &page, most);
+        if of_key.is_some_and(|of_key| of_key <= share) {
+            self.cache.put(token, key, continuation, &page);
+        }
+        Ok(page)
+    }
+
+    /// The bytes of pages that the bundle may remember.
+    fn most(&self) -> usize {
+        MOST_BYTES.max(self.cache.share().saturating_mul(2))
+    }
+
+    /// Sends a write. `contents` is all that is behind the key afterwards, where that is known. The answers are awaited at
+    /// the end of the bundle, or when there are many.
     fn write(
         &self,
         key: &StateKey,
-        whole: impl FnOnce(Option<Bytes>) -> Option<Bytes>,
+        contents: Option<Bytes>,
         send: impl FnOnce(&StateClient, &str) -> Result<Pending>,
     ) -> Result<()> {
-        let instruction = self.bundle().instruction.clone();
+        let contents = contents.filter(|data| data.len() <= self.cache.share());
+        let (instruction, stale) = {
+            let mut bundle = self.bundle();
+            (bundle.instruction.clone(), bundle.take_stale(key))
+        };
+        for unread in stale {
+            // Its reader is gone, or there would be no write.
+            let _ = unread.wait();
+        }
         let pending = send(self.client()?, &instruction)?;
         let oldest = {
             let mut bundle = self.bundle();
-            let before = bundle.whole(key, &self.cache);
-            let share = self.cache.share();
-            let after = whole(before).filter(|data| data.len() <= share);
-            bundle.written.insert(key.clone(), after);
+            bundle.forget(key);
+            if !bundle.written.note(key, contents) {
+                self.forget_now(&mut bundle, key);
+            }
             bundle.writes.push_back(pending);
             let is_full = bundle.writes.len() > MAX_WRITES;
             is_full.then(|| bundle.writes.pop_front()).flatten()
         };
-        oldest.map_or(Ok(()), |oldest| oldest.wait().map(drop))
+        oldest.map_or(Ok(()), Pending::wait)
+    }
+
+    /// Forgets a key that was written and has no record: at the end of the bundle nobody will know of it.
+    #[cold]
+    fn forget_now(&self, bundle: &mut Bundle, key: &StateKey) {
+        let is_map_or_list = !matches!(key, StateKey::BagUser(_));
+        if is_map_or_list {
+            bundle.read.retain(|of, _| of.cell() != key.cell());
+        }
+        let Some(token) = &bundle.user_token else {
+            return;
+        };
+        match key.cell().filter(|_| is_map_or_list) {
+            Some(cell) => self.cache.forget_cell(token, cell),
+            None => self.cache.forget(token, key),
+        }
     }
 }
 
 impl StatePort for BundleState {
     fn get(&self, key: &StateKey, continuation: &Bytes) -> Result<Page> {
-        let whole = |data| Page {
-            data,
-            continuation: Bytes::new(),
-        };
-        let instruction = {
-            let bundle = self.bundle();
-            if let Some(written) = bundle.written.get(key) {
-                if let Some(data) = written
-                    && continuation.is_empty()
-                {
-                    return Ok(whole(data.clone()));
-                }
-            } else {
-                if let Some(page) = bundle.read.get(&(key.clone(), continuation.clone())) {
-                    return Ok(page.clone());
-                }
-                if let Some(token) = bundle.token(key)
-                    && let Some(page) = self.cache.get(&page_key(token, key, continuation))
-                {
-                    return Ok(page);
-                }
-                let is_untouched = matches!(key, StateKey::BagUser(_)) || bundle.written.is_empty();
-                if bundle.terms.has_no_state && is_user(key) && is_untouched {
-                    return Ok(whole(Bytes::new()));
-                }
-            }
-            bundle.instruction.clone()
-        };
-        let page = self.client()?.get(&instruction, key, continuation)?;
-        if Bundle::remembers(key) {
-            let mut bundle = self.bundle();
-            let kept = bundle.kept.entry(key.clone()).or_default();
-            *kept = kept.saturating_add(page.data.len());
-            if *kept <= self.cache.share() && !bundle.written.contains_key(key) {
-                let at = (key.clone(), continuation.clone());
-                bundle.read.insert(at, page.clone());
-            }
+        if let Some(page) = self.known(key, continuation) {
+            return Ok(page);
         }
+        let side_token = match key.side() {
+            Some(_) => self.bundle().token(key).cloned(),
+            None => None,
+        };
+        if let Some(token) = side_token {
+            return self.fetch_side(&token, key, continuation);
+        }
+        let page = self.fetch(key, continuation)?;
+        let most = self.most();
+        self.bundle().remember(key, continuation, &page, most);
         Ok(page)
     }
 
-    fn append(&self, key: &StateKey, data: Bytes) -> Result<()> {
-        let added = data.clone();
-        let whole = |before: Option<Bytes>| {
-            before.map(|before| match before.is_empty() {
-                true => added,
-                false => [&before[..], &added].concat().into(),
-            })
+    fn prefetch(&self, key: &StateKey, continuation: &Bytes) {
+        let Some(client) = &self.client else {
+            return;
         };
-        self.write(key, whole, |state, instruction| {
+        if self.known(key, continuation).is_some() {
+            return;
+        }
+        let (instruction, oldest) = {
+            let mut bundle = self.bundle();
+            let mut ahead = bundle.ahead.iter();
+            if ahead.any(|(of, page, _)| page == continuation && of == key) {
+                return;
+            }
+            let is_full = bundle.ahead.len() >= MAX_AHEAD;
+            let oldest = is_full.then(|| bundle.ahead.pop_front()).flatten();
+            (bundle.instruction.clone(), oldest)
+        };
+        if let Some((.., unread)) = oldest {
+            // Its reader has stopped.
+            let _ = unread.wait();
+        }
+        // A stream that is gone shows when the page is wanted.
+        if let Ok(pending) = client.get(&instruction, key, continuation) {
+            let page = (key.clone(), continuation.clone(), pending);
+            self.bundle().ahead.push_back(page);
+        }
+    }
+
+    fn has_whole_multimaps(&self) -> bool {
+        self.has_whole_multimaps
+    }
+
+    fn append(&self, key: &StateKey, data: Bytes) -> Result<()> {
+        let before = match key {
+            StateKey::BagUser(_) | StateKey::MultimapUser(..) => self.known(key, &Bytes::new()),
+            _ => None,
+        };
+        let before = before.filter(|page| page.continuation.is_empty());
+        let share = self.cache.share();
+        let contents = before
+            .filter(|before| before.data.len() + data.len() <= share)
+            .map(|before| match before.data.is_empty() {
+                true => data.clone(),
+                false => [&before.data[..], &data].concat().into(),
+            });
+        self.write(key, contents, |state, instruction| {
             state.append(instruction, key, data)
         })
     }
 
     fn clear(&self, key: &StateKey) -> Result<()> {
-        self.write(
-            key,
-            |_| Some(Bytes::new()),
-            |state, instruction| state.clear(instruction, key),
-        )
+        self.write(key, Some(Bytes::new()), |state, instruction| {
+            state.clear(instruction, key)
+        })
     }
 }

@@ -54,6 +54,9 @@ const SHORT_IDS: &str = "beam:protocol:monitoring_info_short_ids:v1";
 /// The runner's promise that it reads output which stands in the answer to a bundle.
 const EMBEDDED_OUTPUT: &str = "beam:protocol:control_response_elements_embedding:v1";
 
+/// The runner hands out multimap side inputs as a whole.
+const WHOLE_MULTIMAPS: &str = "beam:protocol:multimap_keys_values_side_input:v1";
+
 /// Where a worker finds its runner, and what it may use.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -401,6 +404,7 @@ impl Worker {
             short_ids: ShortIds::new(&options.id),
             short_ids_only: runner_can(SHORT_IDS),
             embeds_output: runner_can(EMBEDDED_OUTPUT),
+            whole_multimaps: runner_can(WHOLE_MULTIMAPS),
             finalizers: Finalizers::new(Arc::new(SystemClock)),
             log: log.clone(),
             jobs: jobs.clone(),

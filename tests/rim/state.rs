@@ -4,7 +4,7 @@ use ferrobeam::element::{Coder, Nesting, encoded};
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{
     Bundle, Descriptor, FakeRunner, in_global_window, in_windows, iterable_key, multimap_key,
-    multimap_keys_key, tail_key,
+    multimap_keys_key, tail_key, whole_multimap_key,
 };
 use ferrobeam::window::{FixedWindows, IntervalWindow, SlidingWindows, WindowFn};
 use serde::{Deserialize, Serialize};
@@ -349,6 +349,152 @@ fn keys_of_a_side_input_are_looked_up() {
         assert_eq!(outcome.values::<String>("keys"), ["a", "bc", "a", "bc"]);
         runner.close();
     }
+}
+
+#[test]
+fn a_page_that_was_asked_for_early_is_awaited() {
+    let runner = runner(8);
+    runner.cut_state_evenly(10);
+    runner.set_state(tail_key("tail"), varints([1; 100]));
+    let mut stage = Descriptor::new("early");
+    let groups = stage.source("source", <Kv<String, Iter<i64>>>::coder());
+    let firsts = stage.par_do("first", &First, &groups);
+    stage.sink("firsts", &firsts["output"]);
+    // More readers that stop than pages may wait for readers.
+    let input = (0..20).map(|n| state_backed(&n.to_string(), &[], "tail"));
+    let outcome = runner.bundle(&stage).input("source", input).run();
+    assert_eq!(outcome.values::<i64>("firsts"), [1; 20]);
+    // The first page each time, and the second, which the next one to stop does not ask for again.
+    assert_eq!(runner.pages_read(&tail_key("tail")), 21);
+
+    // One that is refused fails nobody but its reader.
+    let runner = {
+        runner.close();
+        self::runner(9)
+    };
+    runner.cut_state_evenly(1);
+    runner.set_state(tail_key("tail"), vec![1, 0x80]);
+    let input = [state_backed("k", &[], "tail")];
+    let outcome = runner.bundle(&stage).input("source", input).run();
+    assert_eq!(outcome.values::<i64>("firsts"), [1]);
+    runner.close();
+}
+
+/// A stage of functions that look keys up in a side input of this coder.
+fn looking_up(coder: Coder) -> Descriptor {
+    let mut stage = Descriptor::new("lookup");
+    let keys = stage.source("source", String::coder());
+    let side = stage.collection("side", coder, WindowFn::Global);
+    let out = stage.par_do_with("look", &Lookup, &keys, &[("table", &side)]);
+    stage.sink("out", &out["out"]);
+    stage.sink("keys", &out["keys"]);
+    stage
+}
+
+/// Looks up "0", "1" and so on, and expects each number for its key, and nothing for the last.
+fn look_up(runner: &FakeRunner, stage: &Descriptor, count: i64) {
+    let input = in_global_window((0..=count).map(|n| n.to_string()));
+    let outcome = runner.bundle(stage).input("source", input).run();
+    let out = outcome.values::<Kv<String, Vec<i64>>>("out");
+    let expected = (0..=count).map(|n| {
+        let values = if n < count { vec![n, n] } else { vec![] };
+        Kv(n.to_string(), values)
+    });
+    assert_eq!(out, expected.collect::<Vec<_>>());
+}
+
+/// How often each of so many keys was asked for.
+fn asked_for(runner: &FakeRunner, count: i64) -> Vec<usize> {
+    let key = |n: i64| encoded(&n.to_string(), Nesting::Nested);
+    let keys = (0..count).map(|n| multimap_key("look", "table", "", key(n)));
+    keys.map(|key| runner.pages_read(&key)).collect()
+}
+
+#[test]
+fn who_looks_many_keys_up_gets_all_at_once() {
+    let whole = whole_multimap_key("look", "table", "");
+    let plain = <Kv<String, i64>>::coder();
+    let prefixed = Coder::length_prefix(i64::coder());
+    let wrapped = Coder::kv(Coder::length_prefix(String::coder()), prefixed);
+    for (seed, coder) in [(10, plain), (11, wrapped.clone())] {
+        let is_wrapped = coder == wrapped;
+        let mut registry = registry();
+        registry.add::<Lookup>();
+        let runner = FakeRunner::of(registry)
+            .whole_multimaps()
+            .seed(seed)
+            .start();
+        runner.cut_state(5);
+        let stage = looking_up(coder);
+        let value = |n: i64| match is_wrapped {
+            true => vec![1, n as u8],
+            false => vec![n as u8],
+        };
+        let mut entries = Vec::new();
+        for n in 0..50 {
+            let key = encoded(&n.to_string(), Nesting::Nested);
+            let values = [value(n), value(n)].concat();
+            runner.set_state(
+                multimap_key("look", "table", "", key.clone()),
+                values.clone(),
+            );
+            entries.extend(key);
+            entries.extend([0, 0, 0, 2]);
+            entries.extend(values);
+        }
+        runner.set_state(whole.clone(), entries);
+        look_up(&runner, &stage, 50);
+        let asked = asked_for(&runner, 50);
+        assert!(asked[0] > 0 && asked[1] > 0, "{asked:?}");
+        assert_eq!(asked[2..], [0; 48]);
+        assert!(runner.pages_read(&whole) > 0);
+        runner.close();
+    }
+}
+
+#[test]
+fn keys_are_looked_up_one_by_one_where_all_at_once_will_not_do() {
+    let whole = whole_multimap_key("look", "table", "");
+    let runner = |seed| {
+        let mut registry = registry();
+        registry.add::<Lookup>();
+        let runner = FakeRunner::of(registry).seed(seed);
+        let runner = if seed == 14 {
+            runner
+        } else {
+            runner.whole_multimaps()
+        }
+        .start();
+        for n in 0..5 {
+            let key = encoded(&n.to_string(), Nesting::Nested);
+            runner.set_state(multimap_key("look", "table", "", key), vec![n as u8; 2]);
+        }
+        runner
+    };
+    let stage = looking_up(<Kv<String, i64>>::coder());
+    // The runner refuses.
+    let refusing = runner(12);
+    refusing.refuse_state(whole.clone(), "no such state");
+    look_up(&refusing, &stage, 5);
+    assert_eq!(asked_for(&refusing, 5), [1; 5]);
+    assert_eq!(refusing.pages_read(&whole), 0);
+    refusing.close();
+    // There is too much: a key of five million values.
+    let large = runner(13);
+    let mut entries = b"\x01x".to_vec();
+    entries.extend(5_000_000u32.to_be_bytes());
+    entries.extend(vec![0; 5_000_000]);
+    large.set_state(whole.clone(), entries);
+    look_up(&large, &stage, 5);
+    assert_eq!(asked_for(&large, 5), [1; 5]);
+    assert_eq!(large.pages_read(&whole), 1);
+    large.close();
+    // The runner does not say that it can do it.
+    let unable = runner(14);
+    unable.refuse_state(whole.clone(), "nobody may ask for this");
+    look_up(&unable, &stage, 5);
+    assert_eq!(unable.pages_read(&whole), 0);
+    unable.close();
 }
 
 #[test]

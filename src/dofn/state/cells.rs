@@ -114,6 +114,12 @@ impl Pages for CellPages {
             None => error.at("state", &*self.reach.key.state),
         })
     }
+
+    fn prefetch(&self, _token: &Bytes, continuation: &Bytes) {
+        if !self.reach.lease.ended.load(Ordering::Relaxed) {
+            self.reach.state.prefetch(&self.key, continuation);
+        }
+    }
 }
 
 struct Slot<C> {

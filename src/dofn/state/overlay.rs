@@ -206,6 +206,12 @@ impl Pages for Overlaid {
             _ => Err(foreign()),
         }
     }
+
+    fn prefetch(&self, token: &Bytes, continuation: &Bytes) {
+        if let (Some(stored), Some(&STORED)) = (&self.stored, continuation.first()) {
+            stored.pages.prefetch(token, &continuation.slice(1..));
+        }
+    }
 }
 
 #[cold]

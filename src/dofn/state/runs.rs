@@ -115,4 +115,10 @@ impl<R: Rewrite> Pages for Runs<R> {
             continuation,
         })
     }
+
+    fn prefetch(&self, token: &Bytes, continuation: &Bytes) {
+        if let Ok(place) = Place::parse(continuation) {
+            self.pages.prefetch(token, &place.inner);
+        }
+    }
 }

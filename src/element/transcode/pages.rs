@@ -69,6 +69,12 @@ impl Pages for TranscodedPages {
             continuation: join(partial, &page.continuation),
         })
     }
+
+    fn prefetch(&self, token: &Bytes, continuation: &Bytes) {
+        if let Ok((_, inner)) = split(continuation) {
+            self.pages.prefetch(token, &inner);
+        }
+    }
 }
 
 /// A continuation of ours: the start of a value, and the continuation of its rest.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use beam_proto::fnexec::state_key::{
     self, BagUserState, IterableSideInput, MultimapKeysSideInput, MultimapKeysUserState,
-    MultimapSideInput, MultimapUserState, OrderedListUserState, Runner,
+    MultimapKeysValuesSideInput, MultimapSideInput, MultimapUserState, OrderedListUserState,
+    Runner,
 };
 use beam_proto::fnexec::{
     OrderedListRange, StateAppendRequest, StateClearRequest, StateGetRequest, StateRequest,
@@ -198,30 +199,20 @@ impl StateClient {
         self.queue.is_ended()
     }
 
-    /// One page of a state key. Blocks until it is there.
+    /// Asks for one page of a state key. Does not wait for the runner.
     ///
     /// # Errors
-    /// The runner refused, or the stream broke.
+    /// The stream broke.
     pub(crate) fn get(
         &self,
         instruction: &str,
         key: &StateKey,
         continuation: &Bytes,
-    ) -> Result<Page> {
+    ) -> Result<Pending> {
         let get = StateGetRequest {
             continuation_token: continuation.clone(),
         };
-        let response = self.call(instruction, key, state_request::Request::Get(get))?;
-        match response.response {
-            Some(state_response::Response::Get(page)) => Ok(Page {
-                data: page.data,
-                continuation: page.continuation_token,
-            }),
-            _ => Err(Error::new(
-                ErrorKind::State,
-                format!("the runner's answer about {} is not a page", name(key)),
-            )),
-        }
+        self.send(instruction, key, state_request::Request::Get(get))
     }
 
     /// Adds values to a state key. Does not wait for the runner.
@@ -240,15 +231,6 @@ impl StateClient {
     pub(crate) fn clear(&self, instruction: &str, key: &StateKey) -> Result<Pending> {
         let clear = state_request::Request::Clear(StateClearRequest {});
         self.send(instruction, key, clear)
-    }
-
-    fn call(
-        &self,
-        instruction: &str,
-        key: &StateKey,
-        request: state_request::Request,
-    ) -> Result<StateResponse> {
-        self.send(instruction, key, request)?.wait()
     }
 
     fn send(
@@ -295,14 +277,34 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// The answer. Blocks until it is there.
+    /// The page that was asked for. Blocks until it is there.
     ///
     /// # Errors
     /// The runner refused, or the stream broke.
-    pub(crate) fn wait(self) -> Result<StateResponse> {
+    pub(crate) fn page(self) -> Result<Page> {
+        match self.response()?.response {
+            Some(state_response::Response::Get(page)) => Ok(Page {
+                data: page.data,
+                continuation: page.continuation_token,
+            }),
+            _ => Err(Error::new(
+                ErrorKind::State,
+                format!("the runner's answer about {} is not a page", self.about),
+            )),
+        }
+    }
+
+    /// Blocks until the answer is there.
+    ///
+    /// # Errors
+    /// The runner refused, or the stream broke.
+    pub(crate) fn wait(self) -> Result<()> {
+        self.response().map(drop)
+    }
+
+    fn response(&self) -> Result<StateResponse> {
         let failed = |message: String| Error::new(ErrorKind::State, message);
-        let response = self.answer.wait();
-        let outcome = match response {
+        let outcome = match self.answer.wait() {
             Ok(response) if response.error.is_empty() => return Ok(response),
             Ok(response) => failed(format!(
                 "the runner refused a state request: {}",
@@ -310,25 +312,18 @@ impl Pending {
             )),
             Err(why) => failed(format!("the runner's state is out of reach: {why}")),
         };
-        Err(outcome.at("state", self.about))
+        Err(outcome.at("state", &self.about))
     }
 }
 
 /// What a key is about, for errors: never the user's data.
 fn name(key: &StateKey) -> String {
-    match key {
-        StateKey::Runner(_) => "values of a grouped key".into(),
-        StateKey::IterableSide(side)
-        | StateKey::MultimapSide(side, _)
-        | StateKey::MultimapKeysSide(side) => {
-            format!("side input {} of {}", side.side, side.transform)
-        }
-        StateKey::BagUser(cell)
-        | StateKey::MultimapUser(cell, _)
-        | StateKey::MultimapKeysUser(cell)
-        | StateKey::OrderedListUser(cell, ..) => {
-            format!("{} of {}", cell.state, cell.transform)
-        }
+    if let Some(side) = key.side() {
+        return format!("side input {} of {}", side.side, side.transform);
+    }
+    match key.cell() {
+        Some(cell) => format!("{} of {}", cell.state, cell.transform),
+        None => "values of a grouped key".into(),
     }
 }
 
@@ -363,6 +358,14 @@ fn to_proto(key: &StateKey) -> beam_proto::fnexec::StateKey {
         StateKey::MultimapKeysSide(side) => {
             let (transform_id, side_input_id, window) = ids(side);
             state_key::Type::MultimapKeysSideInput(MultimapKeysSideInput {
+                transform_id,
+                side_input_id,
+                window,
+            })
+        }
+        StateKey::MultimapEntriesSide(side) => {
+            let (transform_id, side_input_id, window) = ids(side);
+            state_key::Type::MultimapKeysValuesSideInput(MultimapKeysValuesSideInput {
                 transform_id,
                 side_input_id,
                 window,

@@ -294,7 +294,7 @@ impl FakeRunner {
             elements,
             cache_tokens: terms.tokens,
             has_no_state: terms.has_no_state,
-            ..ProcessBundleRequest::default()
+            only_bundle_for_keys: terms.only_bundle_for_keys,
         };
         self.instruction(id, Request::ProcessBundle(request));
     }

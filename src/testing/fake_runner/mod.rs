@@ -42,7 +42,9 @@ pub use metrics::Metrics;
 pub use outcome::BundleOutcome;
 pub use random::Random;
 pub use settings::Settings;
-pub use state::{Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key};
+pub use state::{
+    Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key, whole_multimap_key,
+};
 pub use terms::StateTerms;
 pub use timers::HeldTimer;
 
@@ -130,6 +132,7 @@ impl FakeRunner {
             time_limit,
             data_services,
             embedded_output,
+            whole_multimaps: _,
             starts_worker,
         } = settings;
         let ledger = Ledger::new(seed, short_ids, embedded_output);
@@ -400,6 +403,11 @@ impl FakeRunner {
     /// Cuts state into pages of at most so many bytes, anywhere, with pages of none between them.
     pub fn cut_state(&self, page: usize) {
         self.hub.with(|ledger| ledger.state.cut(page));
+    }
+
+    /// Cuts state into pages of so many bytes each, anywhere.
+    pub fn cut_state_evenly(&self, page: usize) {
+        self.hub.with(|ledger| ledger.state.cut_evenly(page));
     }
 
     /// Holds back the answers to state requests.

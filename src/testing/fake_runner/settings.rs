@@ -23,6 +23,7 @@ pub struct Settings {
     pub(super) time_limit: Duration,
     pub(super) data_services: usize,
     pub(super) embedded_output: bool,
+    pub(super) whole_multimaps: bool,
     pub(super) starts_worker: bool,
 }
 
@@ -41,6 +42,7 @@ impl Settings {
             time_limit: Duration::from_secs(20),
             data_services: 1,
             embedded_output: false,
+            whole_multimaps: false,
             starts_worker: true,
         }
     }
@@ -67,6 +69,12 @@ impl Settings {
     /// [`Settings::provisions`].
     pub fn embedded_output(mut self) -> Self {
         self.embedded_output = true;
+        self.provisions()
+    }
+
+    /// Tells the worker that the runner hands out multimap side inputs as a whole. Implies [`Settings::provisions`].
+    pub fn whole_multimaps(mut self) -> Self {
+        self.whole_multimaps = true;
         self.provisions()
     }
 
@@ -126,6 +134,10 @@ impl Settings {
             (
                 self.embedded_output,
                 runner_protocols::CONTROL_RESPONSE_ELEMENTS_EMBEDDING,
+            ),
+            (
+                self.whole_multimaps,
+                runner_protocols::MULTIMAP_KEYS_VALUES_SIDE_INPUT,
             ),
         ];
         let promised = all.into_iter().filter(|(is_promised, _)| *is_promised);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use beam_proto::fnexec::state_key::{
     BagUserState, IterableSideInput, MultimapKeysSideInput, MultimapKeysUserState,
-    MultimapSideInput, OrderedListUserState, Runner, Type,
+    MultimapKeysValuesSideInput, MultimapSideInput, OrderedListUserState, Runner, Type,
 };
 use beam_proto::fnexec::{
     StateAppendResponse, StateClearResponse, StateGetRequest, StateGetResponse, StateRequest,
@@ -27,8 +27,8 @@ pub(super) struct StateStore {
     gets: HashMap<Type, usize>,
     /// The most bytes of one page.
     page: usize,
-    /// Whether some pages have a token but no bytes.
-    empty_pages: bool,
+    /// Whether pages have sizes of chance, and some have a token but no bytes.
+    is_uneven: bool,
     random: Random,
 }
 
@@ -41,7 +41,7 @@ impl StateStore {
             write_errors: HashMap::new(),
             gets: HashMap::new(),
             page: usize::MAX,
-            empty_pages: false,
+            is_uneven: false,
             random: Random::new(seed),
         }
     }
@@ -128,7 +128,12 @@ impl StateStore {
 
     /// Cuts values into pages of at most so many bytes, anywhere, with pages of none between them.
     pub(super) fn cut(&mut self, page: usize) {
-        (self.page, self.empty_pages) = (page.max(1), true);
+        (self.page, self.is_uneven) = (page.max(1), true);
+    }
+
+    /// Cuts values into pages of so many bytes each.
+    pub(super) fn cut_evenly(&mut self, page: usize) {
+        (self.page, self.is_uneven) = (page.max(1), false);
     }
 
     /// The answer to a request.
@@ -183,16 +188,16 @@ impl StateStore {
                 .ok_or("the continuation token is none of this runner's")?,
             None => return Err("the continuation token is none of this runner's".into()),
         };
-        if self.empty_pages && !had_empty && self.random.percent(30) {
+        if self.is_uneven && !had_empty && self.random.percent(30) {
             return Ok(StateGetResponse {
                 continuation_token: format!("{at}/empty").into(),
                 data: Bytes::new(),
             });
         }
-        let length = if self.page == usize::MAX {
-            value.len()
-        } else {
+        let length = if self.is_uneven {
             1 + self.random.below(self.page)
+        } else {
+            self.page
         };
         let end = at.saturating_add(length).min(value.len());
         let continuation_token = if end < value.len() {
@@ -303,6 +308,15 @@ pub fn multimap_key(
 /// The key of the distinct keys of a multimap side input in a window.
 pub fn multimap_keys_key(transform: &str, side: &str, window: impl Into<Bytes>) -> Type {
     Type::MultimapKeysSideInput(MultimapKeysSideInput {
+        transform_id: transform.into(),
+        side_input_id: side.into(),
+        window: window.into(),
+    })
+}
+
+/// The key of a whole multimap side input in a window: its keys, each with an iterable of its values.
+pub fn whole_multimap_key(transform: &str, side: &str, window: impl Into<Bytes>) -> Type {
+    Type::MultimapKeysValuesSideInput(MultimapKeysValuesSideInput {
         transform_id: transform.into(),
         side_input_id: side.into(),
         window: window.into(),

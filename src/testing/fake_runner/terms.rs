@@ -13,6 +13,7 @@ use super::FakeRunner;
 pub struct StateTerms {
     pub(super) tokens: Vec<CacheToken>,
     pub(super) has_no_state: bool,
+    pub(super) only_bundle_for_keys: bool,
 }
 
 impl StateTerms {
@@ -43,6 +44,13 @@ impl StateTerms {
     #[must_use]
     pub fn no_state(mut self) -> Self {
         self.has_no_state = true;
+        self
+    }
+
+    /// No other bundle has one of the keys of a bundle.
+    #[must_use]
+    pub fn only_bundle(mut self) -> Self {
+        self.only_bundle_for_keys = true;
         self
     }
 }
