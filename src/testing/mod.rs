@@ -74,7 +74,7 @@ pub use elements::{in_global_window, in_windows, with_header};
 pub use expect::{Expect, expect, expect_groups};
 pub use fake_runner::{
     Bundle, BundleOutcome, Chaos, FakeRunner, HeldTimer, Metrics, Progress, Random, RunningBundle,
-    Settings, StateTerms, Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key,
-    whole_multimap_key,
+    Settings, StateTerms, Write, bag_key, iterable_key, map_key, map_keys_key, multimap_key,
+    multimap_keys_key, tail_key, whole_multimap_key,
 };
 pub use memory_state::{MemoryState, Requests};

@@ -43,7 +43,8 @@ pub use outcome::BundleOutcome;
 pub use random::Random;
 pub use settings::Settings;
 pub use state::{
-    Write, bag_key, iterable_key, multimap_key, multimap_keys_key, tail_key, whole_multimap_key,
+    Write, bag_key, iterable_key, map_key, map_keys_key, multimap_key, multimap_keys_key, tail_key,
+    whole_multimap_key,
 };
 pub use terms::StateTerms;
 pub use timers::HeldTimer;

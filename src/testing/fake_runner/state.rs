@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use beam_proto::fnexec::state_key::{
     BagUserState, IterableSideInput, MultimapKeysSideInput, MultimapKeysUserState,
-    MultimapKeysValuesSideInput, MultimapSideInput, OrderedListUserState, Runner, Type,
+    MultimapKeysValuesSideInput, MultimapSideInput, MultimapUserState, OrderedListUserState,
+    Runner, Type,
 };
 use beam_proto::fnexec::{
     StateAppendResponse, StateClearResponse, StateGetRequest, StateGetResponse, StateRequest,
@@ -269,6 +270,38 @@ pub fn bag_key(
     key: impl Into<Bytes>,
 ) -> Type {
     Type::BagUserState(BagUserState {
+        transform_id: transform.into(),
+        user_state_id: state.into(),
+        window: window.into(),
+        key: key.into(),
+    })
+}
+
+/// The key of the values of one encoded map key of a map, for an encoded key in a window.
+pub fn map_key(
+    transform: &str,
+    state: &str,
+    window: impl Into<Bytes>,
+    key: impl Into<Bytes>,
+    map_key: impl Into<Bytes>,
+) -> Type {
+    Type::MultimapUserState(MultimapUserState {
+        transform_id: transform.into(),
+        user_state_id: state.into(),
+        window: window.into(),
+        key: key.into(),
+        map_key: map_key.into(),
+    })
+}
+
+/// The key of the distinct map keys of a map, for an encoded key in a window.
+pub fn map_keys_key(
+    transform: &str,
+    state: &str,
+    window: impl Into<Bytes>,
+    key: impl Into<Bytes>,
+) -> Type {
+    Type::MultimapKeysUserState(MultimapKeysUserState {
         transform_id: transform.into(),
         user_state_id: state.into(),
         window: window.into(),
