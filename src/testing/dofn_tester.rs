@@ -39,15 +39,15 @@ pub struct DoFnTester<F: DoFn> {
     is_set_up: bool,
     /// A bundle failed, or is at work.
     is_broken: bool,
-    timestamp: Timestamp,
-    windowing: WindowFn,
+    pub(super) timestamp: Timestamp,
+    pub(super) windowing: WindowFn,
     pane: Pane,
     bench: Bench,
     metrics: MetricSet,
     commits: Commits,
     pub(super) pending: Pending,
     options: BTreeMap<String, serde_json::Value>,
-    keeping: Keeping,
+    pub(super) keeping: Keeping,
 }
 
 /// The ports of one bundle.
@@ -214,18 +214,22 @@ impl<F: DoFn> DoFnTester<F> {
             .map(|(_, cell)| cell)
     }
 
+    pub(super) fn services(&self) -> Services {
+        Services {
+            state: self.bench.state(),
+            clock: self.pending.clock.clone(),
+            options: self.options.clone().into_iter().collect(),
+            commits: self.commits.clone(),
+        }
+    }
+
     fn wire(&mut self) -> Result<Wired<F>> {
         let mut needs = Needs::default();
         F::Io::describe(&mut needs);
         needs.check(&self.bench, &self.windowing)?;
         self.pending.families = needs.timers;
 
-        let services = Services {
-            state: self.bench.state(),
-            clock: self.pending.clock.clone(),
-            options: self.options.clone().into_iter().collect(),
-            commits: self.commits.clone(),
-        };
+        let services = self.services();
         self.metrics = MetricSet::default();
         let mut wiring = Wiring::new("test", "test", &mut self.metrics, &services);
         for (tag, slot) in self.bench.take_outs() {
@@ -326,7 +330,7 @@ impl<F: DoFn> DoFnTester<F> {
         cx.outcome()
     }
 
-    fn windows(&self, timestamp: Timestamp) -> WindowBytes {
+    pub(super) fn windows(&self, timestamp: Timestamp) -> WindowBytes {
         if self.windowing == WindowFn::Global {
             return WindowBytes::global();
         }
@@ -348,10 +352,10 @@ impl<F: DoFn> Drop for DoFnTester<F> {
 
 /// What the ports want of the bench.
 #[derive(Default)]
-struct Needs {
+pub(super) struct Needs {
     sides: Vec<&'static str>,
     window: Option<(Coder, &'static str)>,
-    states: Vec<(&'static str, StateKind)>,
+    pub(super) states: Vec<(&'static str, StateKind)>,
     timers: Vec<Family>,
 }
 

@@ -62,6 +62,7 @@ mod expect;
 mod fake_runner;
 mod memory_state;
 mod tester_metrics;
+mod tester_state;
 mod tester_timers;
 
 pub use assert::{assert_in_any_order, assert_round_trip};

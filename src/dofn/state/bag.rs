@@ -13,6 +13,44 @@ use crate::error::Result;
 /// A port that is state of any number of values, for each key and window, in the order in which they were added.
 ///
 /// Adding reads nothing. Values must have bytes: units have none.
+///
+/// ```
+/// use ferrobeam::prelude::*;
+/// use ferrobeam::testing::DoFnTester;
+///
+/// /// Holds orders back until there are enough for a parcel.
+/// #[derive(serde::Serialize, serde::Deserialize, DoFn)]
+/// #[beam(name = "shop.Parcels/v1")]
+/// struct Parcels;
+///
+/// #[derive(Ports)]
+/// struct ParcelsIo {
+///     parcels: Out<Kv<String, Vec<String>>>,
+///     waiting: BagState<String>,
+/// }
+///
+/// impl DoFn for Parcels {
+///     type In = Kv<String, String>;
+///     type Io = ParcelsIo;
+///
+///     fn process(&mut self, Kv(who, order): Self::In, cx: &mut Cx, io: &mut ParcelsIo) -> Result {
+///         io.waiting.add(&order)?;
+///         let waiting = io.waiting.read()?.to_vec()?;
+///         if waiting.len() == 3 {
+///             io.waiting.clear()?;
+///             io.parcels.emit(cx, Kv(who, waiting));
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let order = |what: &str| Kv("Ada".to_owned(), what.to_owned());
+/// let mut tester = DoFnTester::of(Parcels);
+/// assert_eq!(tester.run(["tea", "salt"].map(order))?.parcels.values(), []);
+/// let parcels = tester.run(["rice", "oil"].map(order))?.parcels.values();
+/// assert_eq!(parcels, [Kv("Ada".to_owned(), ["tea", "salt", "rice"].map(str::to_owned).to_vec())]);
+/// # Ok::<(), ferrobeam::Error>(())
+/// ```
 pub struct BagState<T>(Cells<BagCell>, PhantomData<fn() -> T>);
 
 impl<T: Element> BagState<T> {

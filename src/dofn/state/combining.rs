@@ -25,6 +25,40 @@ impl<C: CombineFn + Named + Default> StateCombiner for C {}
 /// A port that is state of all values that were added, combined by `C`, for each key and window.
 ///
 /// Adding reads nothing.
+///
+/// ```
+/// use ferrobeam::dofn::Sum;
+/// use ferrobeam::prelude::*;
+/// use ferrobeam::testing::DoFnTester;
+///
+/// /// Says how much a customer has spent so far.
+/// #[derive(serde::Serialize, serde::Deserialize, DoFn)]
+/// #[beam(name = "shop.Spent/v1")]
+/// struct Spent;
+///
+/// #[derive(Ports)]
+/// struct SpentIo {
+///     so_far: Out<i64>,
+///     total: CombiningState<Sum<i64>>,
+/// }
+///
+/// impl DoFn for Spent {
+///     type In = Kv<String, i64>;
+///     type Io = SpentIo;
+///
+///     fn process(&mut self, Kv(_, price): Self::In, cx: &mut Cx, io: &mut SpentIo) -> Result {
+///         io.total.add(price)?;
+///         io.so_far.emit(cx, io.total.read()?);
+///         Ok(())
+///     }
+/// }
+///
+/// let paid = |price: i64| Kv("Ada".to_owned(), price);
+/// let mut tester = DoFnTester::of(Spent);
+/// assert_eq!(tester.run([3, 4].map(paid))?.so_far.values(), [3, 7]);
+/// assert_eq!(tester.run([5].map(paid))?.so_far.values(), [12]);
+/// # Ok::<(), ferrobeam::Error>(())
+/// ```
 pub struct CombiningState<C: StateCombiner> {
     combiner: C,
     cells: Cells<CombiningCell<C>>,

@@ -13,6 +13,42 @@ use crate::error::{Error, Result};
 /// A port that is state of one value for each map key, for each key and window. Map keys are the same if their bytes are.
 ///
 /// Putting and removing read nothing. Values must have bytes: units have none.
+///
+/// ```
+/// use ferrobeam::prelude::*;
+/// use ferrobeam::testing::DoFnTester;
+///
+/// /// Tells the last price of each good that a shop sells, and how many goods that are.
+/// #[derive(serde::Serialize, serde::Deserialize, DoFn)]
+/// #[beam(name = "shop.Prices/v1")]
+/// struct Prices;
+///
+/// #[derive(Ports)]
+/// struct PricesIo {
+///     goods: Out<i64>,
+///     last: MapState<String, i64>,
+/// }
+///
+/// impl DoFn for Prices {
+///     type In = Kv<String, Kv<String, i64>>;
+///     type Io = PricesIo;
+///
+///     fn process(&mut self, Kv(_, Kv(what, price)): Self::In, cx: &mut Cx, io: &mut PricesIo) -> Result {
+///         io.last.put(&what, &price)?;
+///         io.goods.emit(cx, io.last.keys()?.iter().count() as i64);
+///         Ok(())
+///     }
+/// }
+///
+/// let sold = |(what, price): (&str, i64)| Kv("corner".to_owned(), Kv(what.to_owned(), price));
+/// let mut tester = DoFnTester::of(Prices);
+/// let goods = tester.run([("tea", 7), ("salt", 2), ("tea", 8)].map(sold))?.goods;
+/// assert_eq!(goods.values(), [1, 2, 2]);
+/// let corner = "corner".to_owned();
+/// let tea = tester.state("last", &corner, |last: &mut MapState<_, _>| last.get(&"tea".to_owned()))?;
+/// assert_eq!(tea, Some(8));
+/// # Ok::<(), ferrobeam::Error>(())
+/// ```
 pub struct MapState<K, V>(MapCells, PhantomData<fn() -> (K, V)>);
 
 impl<K: Element, V: Element> MapState<K, V> {

@@ -14,6 +14,39 @@ use crate::error::Result;
 /// their bytes are.
 ///
 /// Adding and removing read nothing. Values must have bytes: units have none.
+///
+/// ```
+/// use ferrobeam::prelude::*;
+/// use ferrobeam::testing::DoFnTester;
+///
+/// /// Tells what else was bought with the same card.
+/// #[derive(serde::Serialize, serde::Deserialize, DoFn)]
+/// #[beam(name = "shop.Cards/v1")]
+/// struct Cards;
+///
+/// #[derive(Ports)]
+/// struct CardsIo {
+///     before: Out<Vec<String>>,
+///     bought: MultimapState<i64, String>,
+/// }
+///
+/// impl DoFn for Cards {
+///     type In = Kv<String, Kv<i64, String>>;
+///     type Io = CardsIo;
+///
+///     fn process(&mut self, Kv(_, Kv(card, what)): Self::In, cx: &mut Cx, io: &mut CardsIo) -> Result {
+///         io.before.emit(cx, io.bought.get(&card)?.to_vec()?);
+///         io.bought.add(&card, &what)
+///     }
+/// }
+///
+/// let bought = |(card, what): (i64, &str)| Kv("corner".to_owned(), Kv(card, what.to_owned()));
+/// let mut tester = DoFnTester::of(Cards);
+/// tester.run([(1, "tea"), (2, "oil")].map(bought))?;
+/// let before = tester.run([(1, "salt"), (3, "rice"), (1, "milk")].map(bought))?.before;
+/// assert_eq!(before.values(), [vec!["tea"], vec![], vec!["tea", "salt"]]);
+/// # Ok::<(), ferrobeam::Error>(())
+/// ```
 pub struct MultimapState<K, V>(MapCells, PhantomData<fn() -> (K, V)>);
 
 impl<K: Element, V: Element> MultimapState<K, V> {

@@ -19,6 +19,47 @@ use crate::error::{Error, Result};
 /// A port that is state of values in the order of their times, for each key and window.
 ///
 /// Adding reads nothing. Values of the same time are in no particular order. Ranges are of milliseconds.
+///
+/// ```
+/// use ferrobeam::prelude::*;
+/// use ferrobeam::testing::DoFnTester;
+///
+/// /// Adds up what a meter has counted within the last minute.
+/// #[derive(serde::Serialize, serde::Deserialize, DoFn)]
+/// #[beam(name = "meter.LastMinute/v1")]
+/// struct LastMinute;
+///
+/// #[derive(Ports)]
+/// struct LastMinuteIo {
+///     sums: Out<i64>,
+///     counts: OrderedListState<i64>,
+/// }
+///
+/// impl DoFn for LastMinute {
+///     type In = Kv<String, i64>;
+///     type Io = LastMinuteIo;
+///
+///     fn process(&mut self, Kv(_, n): Self::In, cx: &mut Cx, io: &mut LastMinuteIo) -> Result {
+///         let now = cx.timestamp();
+///         let minute_ago = Timestamp::from_millis(now.millis() - 60_000);
+///         io.counts.clear(..=minute_ago)?;
+///         io.counts.add(now, &n)?;
+///         let mut sum = 0;
+///         for count in io.counts.read(..)?.iter() {
+///             sum += count?.1;
+///         }
+///         io.sums.emit(cx, sum);
+///         Ok(())
+///     }
+/// }
+///
+/// let mut tester = DoFnTester::of(LastMinute);
+/// let counts = [(0, 1), (30, 2), (80, 4)].map(|(second, n)| {
+///     (Timestamp::from_millis(second * 1000), Kv("door".to_owned(), n))
+/// });
+/// assert_eq!(tester.run_at(counts)?.sums.values(), [1, 3, 6]);
+/// # Ok::<(), ferrobeam::Error>(())
+/// ```
 pub struct OrderedListState<T>(Cells<OrderedCell>, PhantomData<fn() -> T>);
 
 impl<T: Element> OrderedListState<T> {

@@ -13,6 +13,41 @@ use crate::error::Result;
 /// A port that is state of distinct values, for each key and window. Values are the same if their bytes are.
 ///
 /// Adding and removing read nothing.
+///
+/// ```
+/// use ferrobeam::prelude::*;
+/// use ferrobeam::testing::DoFnTester;
+///
+/// /// Lets each order of a customer pass once.
+/// #[derive(serde::Serialize, serde::Deserialize, DoFn)]
+/// #[beam(name = "shop.Once/v1")]
+/// struct Once;
+///
+/// #[derive(Ports)]
+/// struct OnceIo {
+///     new: Out<String>,
+///     seen: SetState<String>,
+/// }
+///
+/// impl DoFn for Once {
+///     type In = Kv<String, String>;
+///     type Io = OnceIo;
+///
+///     fn process(&mut self, Kv(_, order): Self::In, cx: &mut Cx, io: &mut OnceIo) -> Result {
+///         if !io.seen.contains(&order)? {
+///             io.seen.add(&order)?;
+///             io.new.emit(cx, order);
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let order = |what: &str| Kv("Ada".to_owned(), what.to_owned());
+/// let mut tester = DoFnTester::of(Once);
+/// assert_eq!(tester.run(["1", "2", "1"].map(order))?.new.values(), ["1", "2"]);
+/// assert_eq!(tester.run(["2", "3"].map(order))?.new.values(), ["3"]);
+/// # Ok::<(), ferrobeam::Error>(())
+/// ```
 pub struct SetState<T>(MapCells, PhantomData<fn() -> T>);
 
 impl<T: Element> SetState<T> {
