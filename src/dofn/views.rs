@@ -107,7 +107,7 @@ impl<T: Element> View for List<T> {
 /// The most keys whose values a [`Map`] remembers within a window.
 const REMEMBERED_KEYS: usize = 10_000;
 
-/// One value for each key.
+/// One value for each key. Keys are looked up as those of a [`MultiMap`] are.
 pub struct Map<K, V> {
     reader: SideReader,
     seen: HashMap<Vec<u8>, Option<V>>,
@@ -173,6 +173,9 @@ impl<K: Element, V: Element> View for Map<K, V> {
 }
 
 /// Any number of values for each key.
+///
+/// The first keys are asked for one by one. A function that looks up more within a window and bundle gets all at once,
+/// if the runner can do that and they are not too many.
 pub struct MultiMap<K, V> {
     reader: SideReader,
     lookups: RefCell<Lookups<V>>,

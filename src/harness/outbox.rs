@@ -38,7 +38,6 @@ pub(crate) struct BundleTerms {
     pub(crate) has_no_state: bool,
     /// No other bundle in flight has one of its keys. Nothing is made of that: a key is in the hands of one bundle at a
     /// time anyway, and what is written may be wanted by a later one.
-    #[expect(dead_code, reason = "see there")]
     pub(crate) only_bundle_for_keys: bool,
 }
 

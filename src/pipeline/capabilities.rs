@@ -37,9 +37,12 @@ const CAPABILITIES: &[&str] = &[
     protocols::ELEMENT_METADATA,             // carried from inputs to outputs
     protocols::HARNESS_MONITORING_INFOS,     // answers instruction `harness_monitoring_infos`
     protocols::MULTI_CORE_BUNDLE_PROCESSING, // one process runs bundles on all cores
+    protocols::MULTIMAP_STATE,               // sets, maps and multimaps by map key
     protocols::NAMED_DATA_STREAMS,           // one stream for each name
+    protocols::ORDERED_LIST_STATE,           // values by time, read and cleared by ranges
     protocols::PROGRESS_REPORTING,           // short ids of metrics
     protocols::SDK_CONSUMING_RECEIVED_DATA,  // says in progress whether it waits for data
+    protocols::STATE_CACHING,                // by the runner's tokens
     protocols::WORKER_STATUS,                // opens the status stream
     concat!("beam:version:sdk_base:ferrobeam:", env!("CARGO_PKG_VERSION")),
 ];
