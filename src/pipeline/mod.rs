@@ -41,7 +41,7 @@ mod test_stream;
 #[cfg(test)]
 mod tests;
 mod transforms;
-mod window_by;
+mod window_into;
 mod windowing;
 
 pub use capabilities::capabilities;
