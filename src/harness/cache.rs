@@ -88,7 +88,7 @@ impl StateCache {
         (self.pages.weight(), self.capacity)
     }
 
-    /// How many lookups found a page, and how many did not.
+    /// How many pages are kept.
     #[cfg(test)]
     fn len(&self) -> usize {
         self.pages.len()

@@ -36,8 +36,6 @@ pub(crate) struct BundleTerms {
     pub(crate) cache_tokens: Vec<CacheToken>,
     /// No key of the bundle has user state yet.
     pub(crate) has_no_state: bool,
-    /// No other bundle in flight has one of its keys.
-    pub(crate) only_bundle_for_keys: bool,
 }
 
 impl BundleTerms {
@@ -46,7 +44,6 @@ impl BundleTerms {
         BundleTerms {
             cache_tokens: std::mem::take(&mut request.cache_tokens),
             has_no_state: request.has_no_state,
-            only_bundle_for_keys: request.only_bundle_for_keys,
         }
     }
 }

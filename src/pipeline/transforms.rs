@@ -6,7 +6,6 @@ use beam_proto::pipeline::{
     self as proto, FunctionSpec, PTransform, Trigger, WindowingStrategy, trigger,
 };
 use beam_proto::urns::transforms::{FLATTEN, IMPULSE, RESHUFFLE};
-use prost::Message;
 
 use super::graph::{Graph, Like};
 use super::group::OUTPUT;

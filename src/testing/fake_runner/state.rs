@@ -29,6 +29,8 @@ pub(super) struct StateStore {
     page: usize,
     /// Whether some pages have a token but no bytes.
     empty_pages: bool,
+    /// Whether all pages but the last are as large as they may be.
+    is_even: bool,
     random: Random,
 }
 
@@ -42,6 +44,7 @@ impl StateStore {
             gets: HashMap::new(),
             page: usize::MAX,
             empty_pages: false,
+            is_even: false,
             random: Random::new(seed),
         }
     }
@@ -131,6 +134,12 @@ impl StateStore {
         (self.page, self.empty_pages) = (page.max(1), true);
     }
 
+    /// Cuts values into pages of exactly so many bytes, but for the last.
+    pub(super) fn cut_evenly(&mut self, page: usize) {
+        (self.page, self.empty_pages) = (page.max(1), false);
+        self.is_even = true;
+    }
+
     /// The answer to a request.
     pub(super) fn answer(&mut self, request: &StateRequest) -> StateResponse {
         let (error, response) = match self.respond(request) {
@@ -191,6 +200,8 @@ impl StateStore {
         }
         let length = if self.page == usize::MAX {
             value.len()
+        } else if self.is_even {
+            self.page
         } else {
             1 + self.random.below(self.page)
         };
