@@ -163,11 +163,7 @@ pub trait Splittable: Sized + Send + 'static {
     ///
     /// # Errors
     /// Fails the bundle.
-    fn tracker(
-        &self,
-        element: &Self::In,
-        restriction: Restriction<Self>,
-    ) -> Result<Self::Tracker> {
+    fn tracker(&self, element: &Self::In, restriction: Restriction<Self>) -> Result<Self::Tracker> {
         let _ = element;
         Ok(Self::Tracker::new(restriction))
     }

@@ -122,7 +122,10 @@ impl OffsetTracker {
         if self.range.is_bounded() {
             return self.range.end.max(self.next);
         }
-        let known = self.estimate.as_ref().map_or(self.next, |estimate| estimate());
+        let known = self
+            .estimate
+            .as_ref()
+            .map_or(self.next, |estimate| estimate());
         known.max(self.next)
     }
 }

@@ -55,12 +55,7 @@ pub trait InHand: Send + Sync {
     /// Cuts element `index` of the bundle, if it is in hand. `decide` is told how much of it is done, and says at which
     /// fraction of the rest to cut; `commit` is called when that has happened, before the function can go on to the next
     /// element.
-    fn cut(
-        &self,
-        index: u64,
-        decide: &dyn Fn(f64) -> Option<f64>,
-        commit: &dyn Fn(),
-    ) -> AtElement;
+    fn cut(&self, index: u64, decide: &dyn Fn(f64) -> Option<f64>, commit: &dyn Fn()) -> AtElement;
 }
 
 /// Primaries and residuals.
@@ -180,12 +175,7 @@ impl<F: Splittable> Hand<F> {
 
     /// The function is through with the window in hand: sees to what is left, and goes on to the next. Yields whether
     /// there is one.
-    pub(super) fn go_on(
-        &self,
-        function: &F,
-        taken: &mut Taken<F>,
-        resume: Resume,
-    ) -> Result<bool> {
+    pub(super) fn go_on(&self, function: &F, taken: &mut Taken<F>, resume: Resume) -> Result<bool> {
         let mut bundle = self.bundle();
         let Bundle { active, left } = &mut *bundle;
         let Some(active) = active else {
@@ -318,12 +308,7 @@ impl<F: Splittable> InHand for Hand<F> {
         std::mem::take(&mut self.bundle().left)
     }
 
-    fn cut(
-        &self,
-        index: u64,
-        decide: &dyn Fn(f64) -> Option<f64>,
-        commit: &dyn Fn(),
-    ) -> AtElement {
+    fn cut(&self, index: u64, decide: &dyn Fn(f64) -> Option<f64>, commit: &dyn Fn()) -> AtElement {
         // While this is locked, the function cannot go on to another element. It can claim.
         let mut bundle = self.bundle();
         let active = match &mut bundle.active {

@@ -87,8 +87,7 @@ impl<F: Splittable> Process<F> {
             } else {
                 Cx::new(&taken.header, skew)
             };
-            let resume =
-                function.process(&taken.element, &taken.claims, &mut cx, &mut self.io)?;
+            let resume = function.process(&taken.element, &taken.claims, &mut cx, &mut self.io)?;
             cx.outcome()?;
             if !self.hand.go_on(function, &mut taken, resume)? {
                 return Ok(());
