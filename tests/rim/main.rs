@@ -22,6 +22,7 @@ mod seeds;
 mod shutdown;
 mod siblings;
 mod splits;
+mod splittable;
 mod state;
 mod stuck;
 mod support;
