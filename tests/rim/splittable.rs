@@ -11,7 +11,7 @@ use ferrobeam::testing::{
     Chaos, Collection, Descriptor, FakeRunner, Root, Split, assert_in_any_order, in_global_window,
     in_windows, with_header,
 };
-use ferrobeam::window::{IntervalWindow, Window, WindowFn};
+use ferrobeam::window::{IntervalWindow, SlidingWindows, WindowFn};
 use serde::{Deserialize, Serialize};
 
 use crate::support::Gate;
@@ -92,7 +92,7 @@ pub(crate) fn registry() -> Registry {
         .add_splittable::<Ticks<Manual>>()
         .add_splittable::<Ticks<Monotonic>>()
         .add_splittable::<Ticks<WallTime>>()
-        .add_splittable::<Sized>();
+        .add_splittable::<Measured>();
     registry
 }
 
@@ -475,7 +475,7 @@ impl Splittable for InWindows {
         cx: &mut Cx<'_>,
         io: &mut InWindowsIo,
     ) -> Result<Resume> {
-        let window = io.window.get()?.start().millis() / 1000;
+        let window = io.window.get()?.start.millis() / 1000;
         let mut next = claims.restriction().start;
         loop {
             if self.pause == Some((next, window)) && claims.restriction().start != next {
@@ -497,7 +497,10 @@ impl Splittable for InWindows {
 
 /// Three windows at the tenth second.
 fn three() -> WindowFn {
-    WindowFn::sliding(Duration::from_secs(30), Duration::from_secs(10))
+    WindowFn::Sliding(SlidingWindows::of(
+        Duration::from_secs(30),
+        Duration::from_secs(10),
+    ))
 }
 
 fn in_three_windows(function: &InWindows, name: &str) -> Descriptor {
@@ -524,7 +527,7 @@ fn windows_of(roots: &[Root]) -> Vec<(Vec<i64>, OffsetRange, f64)> {
         let windows = header.windows.split(&coding).unwrap();
         let start = |window: &&[u8]| {
             let window: IntervalWindow = decoded(window, Nesting::Nested).unwrap();
-            window.start().millis() / 1000
+            window.start.millis() / 1000
         };
         (windows.iter().map(start).collect(), range, size)
     };
@@ -560,7 +563,7 @@ fn windows_are_split_off_whole() {
     let order: Vec<i64> = {
         let mut order = Vec::new();
         three().assign(Timestamp::from_millis(10_000), |window| {
-            order.push(window.start().millis() / 1000);
+            order.push(window.start.millis() / 1000);
         });
         order
     };
@@ -608,7 +611,7 @@ fn the_window_in_hand_is_cut_and_later_ones_are_left() {
     let runner = FakeRunner::start(registry());
     let mut order = Vec::new();
     three().assign(Timestamp::from_millis(10_000), |window| {
-        order.push(window.start().millis() / 1000);
+        order.push(window.start.millis() / 1000);
     });
     let function = InWindows {
         wait: Some((3, order[1], "window in hand".into())),
@@ -769,12 +772,12 @@ fn draining_ends_what_would_not_end() {
 
 /// Says any size.
 #[derive(Clone, Serialize, Deserialize, DoFn)]
-#[beam(name = "sdf.Sized/v1")]
-struct Sized {
+#[beam(name = "sdf.Measured/v1")]
+struct Measured {
     size: Option<f64>,
 }
 
-impl Splittable for Sized {
+impl Splittable for Measured {
     type In = i64;
     type Tracker = OffsetTracker;
     type Watermark = Held;
@@ -806,14 +809,14 @@ fn sizes_are_finite_and_kept() {
     let run = |name: &str, size| {
         let mut stage = Descriptor::new(name);
         let numbers = stage.source("source", i64::coder());
-        let function = Sized { size };
+        let function = Measured { size };
         let paired = stage.pair_with_restriction("pair", &function, &numbers);
         let parts = stage.split_and_size("split", &function, &paired);
         stage.sink("sink", &parts);
         let input = in_global_window([1i64]);
         runner.bundle(&stage).input("source", input).run()
     };
-    let large = run("large", Some(1e12)).values::<Parts<Sized>>("sink");
+    let large = run("large", Some(1e12)).values::<Parts<Measured>>("sink");
     assert_eq!(large[0].1, 1e12);
     for (name, size) in [("infinite", None), ("negative", Some(-1.0))] {
         let outcome = run(name, size);
