@@ -113,6 +113,8 @@ impl Registry {
             .add::<builtin::Scatter>()
             .add::<builtin::Gather>()
             .add::<builtin::ReadLines>()
+            .add_splittable::<builtin::ReadText>()
+            .add_splittable::<builtin::Sequence>()
             .add::<builtin::WriteLines>()
             .add::<checks::Look<Raw>>()
             .add::<checks::Look<Kv<Raw, Iter<Raw>>>>()

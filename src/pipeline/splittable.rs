@@ -1,8 +1,11 @@
 //! Placing splittable functions.
 
-use super::PCollection;
+use std::ops::Range;
+
 use super::par_do::place;
 use super::site::InPipeline;
+use super::{PCollection, Pipeline};
+use crate::dofn::builtin::{ReadText, Sequence};
 use crate::dofn::{
     FunctionPayload, Named, Ports, Restriction, Splittable, WatermarkState, refuse_keyed_splittable,
 };
@@ -90,5 +93,34 @@ impl<T: Element> PCollection<T> {
             site.unbound();
         }
         place::<F, F::Io>(site, F::NAME, FunctionPayload::of(&function), sides)
+    }
+}
+
+impl Pipeline {
+    /// The lines of a text file that all workers can read, by ranges of bytes: many workers may read one file, and runners
+    /// may split what is left of a range that takes long.
+    ///
+    /// It needs a runner that knows splittable functions; [`read_lines`](Self::read_lines) does not.
+    pub fn read_text(&self, label: &str, path: impl Into<String>) -> PCollection<String> {
+        self.scope(label, |_| {
+            let paths = self.create("Paths", [path.into()]);
+            paths.par_do_splittable("Read", ReadText::default())
+        })
+    }
+
+    /// The numbers of a range, in parts that many workers may emit.
+    pub fn sequence(&self, label: &str, numbers: Range<i64>) -> PCollection<i64> {
+        let Range { start, end } = numbers;
+        self.scope(label, |_| {
+            let impulse = self.impulse("Impulse");
+            impulse.par_do_splittable("Emit", Sequence { start, end })
+        })
+    }
+}
+
+impl PCollection<String> {
+    /// The lines of the text files whose paths are here, as [`Pipeline::read_text`] reads one.
+    pub fn read_text(&self, label: &str) -> PCollection<String> {
+        self.par_do_splittable(label, ReadText::default())
     }
 }
