@@ -108,7 +108,7 @@ fn each_number_once_however_the_work_is_split() {
     };
     assert_eq!(ran.lines("even"), expected(0));
     assert_eq!(ran.lines("odd"), expected(1));
-    assert_eq!(ran.metrics.counter("Numbers", "seen"), Some(203));
+    assert_eq!(ran.metrics.counter("test.Numbers", "seen"), Some(203));
 }
 
 /// The numbers below one, with the window that they are in.
@@ -165,7 +165,7 @@ fn each_window_gets_each_number_once() {
             .par_do("Stamp", crate::functions::Stamp);
         let windowed = ends.window_into("Windows", WindowFn::Sliding(three));
         let labelled = windowed.par_do_splittable("Label", Labelled { pause });
-        outputs.write("labelled", &labelled.steps("Show", show_pair()));
+        outputs.write("labelled", &labelled.out.steps("Show", show_pair()));
     });
     let mut expected: Vec<String> = ["-20", "-10", "0"]
         .iter()

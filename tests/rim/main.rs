@@ -24,6 +24,7 @@ mod siblings;
 mod splits;
 mod splittable;
 mod state;
+mod storm;
 mod stuck;
 mod support;
 mod threads;
