@@ -98,6 +98,9 @@ fn nearest(wanted: i64, index: i64, stop: i64, allowed: &[i64]) -> Option<i64> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -15,7 +15,8 @@ use bytes::Bytes;
 use ferrobeam::dofn::{Clock, Commits, OptionValues, Services, StateKey, StatePort};
 use ferrobeam::element::Page;
 use ferrobeam::exec::{
-    DesiredSplit, Inbound, LinkServices, Outbox, Plan, PlanMetrics, Registry, SourceSplit, link,
+    AtElement, DesiredSplit, Inbound, LinkServices, Outbox, Plan, PlanMetrics, Registry,
+    SourceSplit, link,
 };
 use ferrobeam::model::descriptor::PlanSpec;
 use ferrobeam::prelude::*;
@@ -353,6 +354,39 @@ fn each_position_is_processed_once_in_every_storm() {
 fn one_great_storm() {
     let mut storm = Storm::new(1, 1_000_000, 2);
     storm.rage(Asks::Within);
-    eprintln!("{} {}", storm.splits, storm.within);
     assert!(storm.splits > 50_000 && storm.within > 5_000);
+}
+
+#[test]
+fn only_the_element_in_hand_is_cut() {
+    let mut storm = Storm::new(1, 0, 0);
+    storm.lengths = vec![10];
+    let input = storm.input();
+    let metrics = storm.plan.metrics().clone();
+    storm.plan.reset();
+    let seen = std::rc::Rc::new(RefCell::new(Vec::new()));
+    let (hand, log) = (metrics.hands[0].clone(), seen.clone());
+    let at_position: AtPosition = Box::new(move |_, position| {
+        if position == 4 {
+            for index in [u64::MAX, 1, 0] {
+                let cut = hand.cut(index, &|_| Some(0.0), &|| ());
+                log.borrow_mut().push(match cut {
+                    AtElement::Elsewhere => "elsewhere",
+                    AtElement::Whole(_) => "whole",
+                    AtElement::Cut { .. } => "cut",
+                });
+            }
+        }
+    });
+    AT_POSITION.set(Some(at_position));
+    let mut feed = Feed {
+        elements: &input,
+        next: 0,
+        metrics: metrics.clone(),
+    };
+    storm.plan.run(&mut feed).unwrap();
+    AT_POSITION.set(None);
+    assert_eq!(*seen.borrow(), ["elsewhere", "elsewhere", "cut"]);
+    let done = metrics.hands[0].cut(0, &|_| Some(0.0), &|| ());
+    assert!(matches!(done, AtElement::Elsewhere));
 }
