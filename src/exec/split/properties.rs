@@ -1,9 +1,29 @@
 //! What holds for every cut, wherever a bundle is.
 
 use super::{DesiredSplit, WindowCut, fraction_within, stop_index, window_cut};
-use crate::testing::Random;
 
 const CASES: u64 = 20_000;
+
+/// Random choices that a seed fixes: SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Random(seed)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % limit as u64) as usize
+    }
+
+    fn percent(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+}
 
 /// A bundle somewhere, and a wish.
 struct Case {
