@@ -1,7 +1,7 @@
 //! Splittable functions on a real runner, which makes stages of them.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ferrobeam::exec::Registry;
 use ferrobeam::prelude::*;
@@ -17,6 +17,7 @@ fn registry() -> Registry {
     registry
         .add_splittable::<Numbers>()
         .add_splittable::<Labelled>()
+        .add_splittable::<Slow>()
         .add_splittable::<Forgets>();
     registry
 }
@@ -195,6 +196,72 @@ fn files_are_read_by_ranges() {
     let mut numbers: Vec<_> = (-5..5i64).map(|n| n.to_string()).collect();
     numbers.sort();
     assert_eq!(ran.lines("numbers"), numbers);
+}
+
+/// Emits the numbers of a range; goes on from the first one only when the rest was cut, or is short.
+#[derive(Clone, Serialize, Deserialize, DoFn)]
+#[beam(name = "test.Slow/v1")]
+struct Slow {
+    waits: bool,
+}
+
+#[derive(Ports)]
+struct SlowIo {
+    out: Out<i64>,
+    cuts: Counter,
+}
+
+impl Splittable for Slow {
+    type In = i64;
+    type Tracker = OffsetTracker;
+    type Watermark = Held;
+    type Io = SlowIo;
+
+    fn initial(&self, end: &i64) -> Result<OffsetRange> {
+        Ok(OffsetRange::new(0, *end))
+    }
+
+    fn process(
+        &mut self,
+        _: &i64,
+        claims: &Claims<Self>,
+        cx: &mut Cx<'_>,
+        io: &mut SlowIo,
+    ) -> Result<Resume> {
+        let all = claims.restriction();
+        let began = Instant::now();
+        let mut next = all.start;
+        while claims.claim(next) {
+            io.out.emit(cx, next);
+            if self.waits && next == 0 {
+                while claims.restriction() == all {
+                    if began.elapsed() > crate::LIMIT {
+                        return Err(Error::user("the runner does not split"));
+                    }
+                    std::thread::yield_now();
+                }
+                io.cuts.inc();
+            }
+            next += 1;
+        }
+        Ok(Resume::Done)
+    }
+}
+
+#[test]
+fn a_slow_element_is_split_by_the_runner() {
+    // Others do not split what they have sent.
+    let waits = std::env::var("FERROBEAM_RUNNER").as_deref() == Ok("prism");
+    let ran = run(registry(), |p, outputs| {
+        let ends = p.create("Ends", [1000i64]);
+        let slow = ends.par_do_splittable("Slow", Slow { waits });
+        outputs.write("numbers", &slow.out.steps("Show", show()));
+    });
+    let mut expected: Vec<_> = (0..1000i64).map(|n| n.to_string()).collect();
+    expected.sort();
+    assert_eq!(ran.lines("numbers"), expected);
+    let cuts = ran.metrics.counter("test.Slow", "cuts").unwrap_or(0);
+    assert_eq!(cuts, i64::from(waits));
 }
 
 /// Returns with work left.

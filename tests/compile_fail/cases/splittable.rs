@@ -1,5 +1,3 @@
-#![deny(unused_must_use)]
-
 use ferrobeam::exec::Registry;
 use ferrobeam::prelude::*;
 
@@ -32,11 +30,41 @@ impl Splittable for Counts {
     fn process(
         &mut self,
         _: &Self::In,
-        claims: &Claims<Self>,
+        _: &Claims<Self>,
         _: &mut Cx<'_>,
         _: &mut CountsIo,
     ) -> Result<Resume> {
-        claims.claim(0); //~ a position that is not claimed must not be processed
+        Ok(Resume::Done)
+    }
+}
+
+struct Flush;
+
+#[derive(Ports)]
+struct TimedIo {
+    counts: Out<i64>,
+    flush: Timer<Flush>,
+}
+
+struct Timed;
+
+impl Splittable for Timed {
+    type In = Kv<String, i64>;
+    type Tracker = OffsetTracker;
+    type Watermark = Held;
+    type Io = TimedIo; //~ a splittable function cannot have timers
+
+    fn initial(&self, _: &Self::In) -> Result<OffsetRange> {
+        Ok(OffsetRange::new(0, 1))
+    }
+
+    fn process(
+        &mut self,
+        _: &Self::In,
+        _: &Claims<Self>,
+        _: &mut Cx<'_>,
+        _: &mut TimedIo,
+    ) -> Result<Resume> {
         Ok(Resume::Done)
     }
 }
