@@ -278,7 +278,7 @@ fn assert_cut(split: &Split, primary: (i64, i64, f64), residual: (i64, i64, f64)
 #[test]
 fn the_element_in_hand_is_halved() {
     let runner = FakeRunner::start(registry());
-    let all = at_39(&runner, "halved", |bundle| {
+    let all = at_39(&runner, "halved, splittable", |bundle| {
         let split = bundle.split_whole("source", 0.5, 1, &[]);
         assert_cut(&split, (0, 70, 70.0), (70, 101, 31.0));
         assert_eq!(split.residuals[0].watermarks["even"], Timestamp::MIN);
@@ -292,7 +292,7 @@ fn the_element_in_hand_is_halved() {
 #[test]
 fn the_element_in_hand_stops_at_once() {
     let runner = FakeRunner::start(registry());
-    let all = at_39(&runner, "at once", |bundle| {
+    let all = at_39(&runner, "at once, splittable", |bundle| {
         let split = bundle.split_whole("source", 0.0, 1, &[]);
         assert_cut(&split, (0, 40, 40.0), (40, 101, 61.0));
         assert_eq!(bundle.split_whole("source", 0.0, 1, &[]), Split::default());
@@ -305,7 +305,7 @@ fn the_element_in_hand_stops_at_once() {
 #[test]
 fn the_element_in_hand_is_cut_again_and_again() {
     let runner = FakeRunner::start(registry());
-    let all = at_39(&runner, "again", |bundle| {
+    let all = at_39(&runner, "again, splittable", |bundle| {
         let mut end = 101;
         while end > 41 {
             let split = bundle.split_whole("source", 0.5, 1, &[]);
@@ -324,32 +324,32 @@ fn the_element_in_hand_is_cut_again_and_again() {
 fn places_to_cut_may_be_forbidden() {
     let runner = FakeRunner::start(registry());
     let function = Numbers {
-        wait: Some((39, "forbidden".into())),
+        wait: Some((39, "forbidden, splittable".into())),
         ..Numbers::default()
     };
-    let stage = process("forbidden", &function);
+    let stage = process("forbidden, splittable", &function);
     let bundle = runner.bundle(&stage).start();
     let input = [part(0, 101), part(200, 210), part(300, 310), part(400, 410)];
     bundle.send("source", in_global_window(input).concat());
-    Gate::named("forbidden").expect(1);
+    Gate::named("forbidden, splittable").expect(1);
     // Four elements less 40 of 101 positions are left; a quarter of that is more than what is left of the first.
     let split = bundle.split_whole("source", 0.25, 4, &[]);
     assert_eq!((split.channel, split.residuals), (Some((0, 1)), vec![]));
     let function = Numbers {
-        wait: Some((39, "forbidden too".into())),
+        wait: Some((39, "forbidden too, splittable".into())),
         ..Numbers::default()
     };
-    Gate::named("forbidden").open();
+    Gate::named("forbidden, splittable").open();
     bundle.end_all();
     assert_eq!(bundle.wait().metrics.read_index("source"), Some(1));
 
-    let stage = process("forbidden too", &function);
+    let stage = process("forbidden too, splittable", &function);
     let bundle = runner.bundle(&stage).start();
     bundle.send(
         "source",
         in_global_window([part(0, 101), part(200, 210)]).concat(),
     );
-    Gate::named("forbidden too").expect(1);
+    Gate::named("forbidden too, splittable").expect(1);
     // Neither before the element nor behind it: then it cannot be cut.
     assert_eq!(bundle.split_whole("source", 0.0, 2, &[0]), Split::default());
     let split = bundle.split_whole("source", 0.0, 2, &[1]);
@@ -357,7 +357,7 @@ fn places_to_cut_may_be_forbidden() {
     let split = bundle.split_whole("source", 0.0, 2, &[0, 1]);
     assert_eq!(split.channel, Some((-1, 1)));
     assert_eq!(ranges(&split.residuals), [(40, 101, 61.0)]);
-    Gate::named("forbidden too").open();
+    Gate::named("forbidden too, splittable").open();
     bundle.end_all();
     assert_eq!(bundle.wait().metrics.read_index("source"), Some(1));
     runner.close();
@@ -367,19 +367,19 @@ fn places_to_cut_may_be_forbidden() {
 fn a_finished_element_cannot_be_cut() {
     let runner = FakeRunner::start(registry());
     let function = Numbers {
-        wait: Some((9, "finished".into())),
+        wait: Some((9, "finished, splittable".into())),
         ..Numbers::default()
     };
-    let stage = process("finished", &function);
+    let stage = process("finished, splittable", &function);
     let bundle = runner.bundle(&stage).start();
     bundle.send("source", in_global_window([part(0, 10)]).concat());
-    Gate::named("finished").expect(1);
+    Gate::named("finished, splittable").expect(1);
     for fraction in [0.0, 0.5, 1.0] {
         let split = bundle.split_whole("source", fraction, 1, &[]);
         assert_eq!(split.residuals, []);
         assert_eq!(split.primaries, []);
     }
-    Gate::named("finished").open();
+    Gate::named("finished, splittable").open();
     bundle.end_all();
     let outcome = bundle.wait();
     assert_eq!(outcome.values::<i64>("even"), [0, 2, 4, 6, 8]);
@@ -389,7 +389,7 @@ fn a_finished_element_cannot_be_cut() {
 #[test]
 fn progress_is_that_of_the_element_in_hand() {
     let runner = FakeRunner::start(registry());
-    at_39(&runner, "progress", |bundle| {
+    at_39(&runner, "progress, splittable", |bundle| {
         let work = bundle.progress().metrics.work("process").unwrap();
         assert_eq!((work.completed, work.remaining), (40.0, 61.0));
         bundle.split("source", 0.5, 1, &[]);
@@ -568,13 +568,13 @@ fn windows_are_split_off_whole() {
         order
     };
     let function = InWindows {
-        wait: Some((3, order[1], "whole windows".into())),
+        wait: Some((3, order[1], "whole windows, splittable".into())),
         pause: None,
     };
-    let stage = in_three_windows(&function, "whole windows");
+    let stage = in_three_windows(&function, "whole windows, splittable");
     let bundle = runner.bundle(&stage).start();
     bundle.send("source", one_in_three().concat());
-    Gate::named("whole windows").expect(1);
+    Gate::named("whole windows, splittable").expect(1);
     let work = bundle.progress().metrics.work("process").unwrap();
     assert_eq!((work.completed, work.remaining), (14.0, 16.0));
     // 1.6 windows are left. Half of that is more than the 0.6 of the one in hand.
@@ -594,7 +594,7 @@ fn windows_are_split_off_whole() {
         [(vec![order[0]], all, 10.0), (vec![order[1]], kept, 7.0)]
     );
     assert_eq!(windows_of(&split.residuals), [(vec![order[1]], left, 3.0)]);
-    Gate::named("whole windows").open();
+    Gate::named("whole windows, splittable").open();
     bundle.end_all();
     let outcome = bundle.wait();
     let expected = (0..10).map(|n| Kv(order[0], n));
@@ -614,13 +614,13 @@ fn the_window_in_hand_is_cut_and_later_ones_are_left() {
         order.push(window.start.millis() / 1000);
     });
     let function = InWindows {
-        wait: Some((3, order[1], "window in hand".into())),
+        wait: Some((3, order[1], "window in hand, splittable".into())),
         pause: None,
     };
-    let stage = in_three_windows(&function, "window in hand");
+    let stage = in_three_windows(&function, "window in hand, splittable");
     let bundle = runner.bundle(&stage).start();
     bundle.send("source", one_in_three().concat());
-    Gate::named("window in hand").expect(1);
+    Gate::named("window in hand, splittable").expect(1);
     let split = bundle.split_whole("source", 0.0, 1, &[]);
     let all = OffsetRange::new(0, 10);
     let (kept, left) = (OffsetRange::new(0, 4), OffsetRange::new(4, 10));
@@ -632,7 +632,7 @@ fn the_window_in_hand_is_cut_and_later_ones_are_left() {
         windows_of(&split.residuals),
         [(vec![order[1]], left, 6.0), (vec![order[2]], all, 10.0)]
     );
-    Gate::named("window in hand").open();
+    Gate::named("window in hand, splittable").open();
     bundle.end_all();
     let mut values = bundle.wait().values::<Kv<i64, i64>>("sink");
     let left = split.residuals.iter().map(|root| root.element.clone());
