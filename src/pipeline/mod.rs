@@ -36,6 +36,7 @@ mod options;
 mod pairs;
 mod par_do;
 mod site;
+mod splittable;
 mod state;
 mod test_stream;
 #[cfg(test)]
