@@ -58,6 +58,9 @@
 //! [`WindowFn`](window::WindowFn) or a [`WindowFunction`](dofn::WindowFunction) of one's own. Short functions are chains of closures:
 //! [`steps`](dofn::steps).
 //!
+//! A function whose work on one element may be large, or never end, is [`Splittable`](dofn::Splittable): it claims what it
+//! works on bit by bit, and the runner may cut off the rest at any time, or resume it later.
+//!
 //! # Elements
 //!
 //! What travels is an [`Element`]: numbers, strings, bytes, [`Kv`], [`Iter`], `Option`, lists of those, and structs that
@@ -72,7 +75,7 @@
 //!
 //! # Testing
 //!
-//! [`testing::DoFnTester`] runs one function without a runner. [`testing`] also has a runner that is not one, for tests of
+//! [`testing::DoFnTester`] and [`testing::SplittableTester`] run one function without a runner. [`testing`] also has a runner that is not one, for tests of
 //! workers.
 
 pub mod cli;

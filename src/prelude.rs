@@ -1,11 +1,12 @@
 //! The names that a file with functions needs.
 
 pub use crate::dofn::{
-    AfterCommit, BagState, BoundedTrie, BundleCx, CombineFn, CombiningState, Counter, Cx,
-    Distribution, DoFn, EventTime, Fired, Gauge, Histogram, Hold, InWindow, List, MapState,
-    MapView, MultiMap, MultimapState, OnTimer, OnWindowExpiration, Options, OrderedListState, Out,
-    Ports, ProcessingTime, SetState, Side, Single, Step, Steps, StringSet, Timer, Timers,
-    ValueState, WindowExpiration, WindowFunction, steps,
+    AfterCommit, BagState, BoundedTrie, BundleCx, Claims, CombineFn, CombiningState, Counter, Cx,
+    Distribution, DoFn, EventTime, Fired, Gauge, Held, Histogram, Hold, InWindow, List, Manual,
+    MapState, MapView, Monotonic, MultiMap, MultimapState, OffsetRange, OffsetTracker, OnTimer,
+    OnWindowExpiration, Options, OrderedListState, Out, Ports, ProcessingTime, Resume, SetState,
+    Side, Single, Splittable, Step, Steps, StringSet, Timer, Timers, ValueState, WallTime,
+    WindowExpiration, WindowFunction, steps,
 };
 pub use crate::element::{Element, Iter, Kv, Timestamp};
 pub use crate::error::{Error, Result};

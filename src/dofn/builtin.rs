@@ -2,6 +2,7 @@
 //!
 //! A function's name stands for one type, so these work on encoded values wherever the type does not matter.
 
+mod ranges;
 mod regroup;
 
 use std::fs::File;
@@ -19,6 +20,7 @@ use super::{Cx, Describe, DoFn, List, Named, Out, Port, Ports, Scope, Side, Site
 use crate::element::{Header, Input, Iter, Kv, Pane, Raw, Timestamp, WindowBytes, put_varint};
 use crate::error::{Error, Result};
 
+pub use ranges::{ReadText, Sequence};
 pub use regroup::{Join, Shard, Tagged, Unshard};
 
 /// Emits values that the pipeline holds.

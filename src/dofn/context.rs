@@ -14,7 +14,15 @@ pub struct Cx<'a> {
     skew: Duration,
     /// Where it is not the header's timestamp: the event time that things are relative to.
     moment: Option<Timestamp>,
+    /// Wants to know the timestamps of outputs.
+    observer: Option<&'a dyn Observe>,
     failed: Option<Error>,
+}
+
+/// Is told the timestamps of outputs.
+pub trait Observe {
+    /// There is an output with a timestamp of its own.
+    fn observe(&self, timestamp: Timestamp);
 }
 
 impl<'a> Cx<'a> {
@@ -25,6 +33,7 @@ impl<'a> Cx<'a> {
             header,
             skew,
             moment: None,
+            observer: None,
             failed: None,
         }
     }
@@ -33,6 +42,14 @@ impl<'a> Cx<'a> {
     pub fn of_timer(header: &'a Header, skew: Duration, moment: Option<Timestamp>) -> Self {
         Cx {
             moment,
+            ..Cx::new(header, skew)
+        }
+    }
+
+    /// The context of an element, whose outputs `observer` is told of.
+    pub fn observed(header: &'a Header, skew: Duration, observer: &'a dyn Observe) -> Self {
+        Cx {
+            observer: Some(observer),
             ..Cx::new(header, skew)
         }
     }
@@ -104,6 +121,9 @@ impl<'a> Cx<'a> {
                 self.skew.as_millis()
             )));
             return None;
+        }
+        if let Some(observer) = self.observer {
+            observer.observe(timestamp);
         }
         Some(Header {
             timestamp,

@@ -17,6 +17,7 @@ mod scope;
 mod services;
 mod side;
 mod site;
+mod splittable;
 mod state;
 pub mod timer;
 mod views;
@@ -25,7 +26,7 @@ mod window_function;
 pub use after_commit::{AfterCommit, Commit, Commits};
 pub use closure::{Filter, FlatMap, Map, Start, Step, Steps, Then, TryMap, steps};
 pub use combine::{CombineFn, Count, Max, Mean, Merge, Min, Plain, Sum};
-pub use context::{BundleCx, Cx};
+pub use context::{BundleCx, Cx, Observe};
 pub use edge::{Consumer, Discard, Link};
 pub use metric::{
     ApiCall, ApiCounts, BoundedTrie, BoundedTrieCell, BoundedTrieData, BucketOptions, Buckets,
@@ -42,6 +43,11 @@ pub use scope::Scope;
 pub use services::{CellKey, Clock, Services, SideKey, StateKey, StatePort};
 pub use side::{EncodeKey, Reframe, Side, SideAccess, SideReader, SideWindows, View};
 pub use site::Site;
+pub(crate) use splittable::refuse_keyed_splittable;
+pub use splittable::{
+    Claims, Cut, Held, Manual, Monotonic, OffsetRange, OffsetTracker, Position, Restriction,
+    Resume, Splittable, Tracker, WallTime, WatermarkEstimator, WatermarkState, Work,
+};
 pub use state::{
     BagState, CombiningState, InOrder, MapState, MultimapState, OrderedListState, SetState,
     StateCombiner, StateKind, StateProtocol, ValueState,
@@ -91,7 +97,8 @@ use crate::error::Result;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a DoFn",
     label = "this type has no `process`",
-    note = "`#[derive(DoFn)]` only names it; write `impl DoFn` to say what it does"
+    note = "`#[derive(DoFn)]` only names it; write `impl DoFn` to say what it does",
+    note = "a splittable function is no DoFn: it cannot have state or timers, since no one key has all of an element"
 )]
 pub trait DoFn: Sized + Send + 'static {
     /// The elements that it takes.

@@ -1,5 +1,8 @@
 //! From a checked descriptor to a tree of nodes: the only place where kinds of edges are looked at.
 
+mod ports;
+mod splittable;
+
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -17,13 +20,12 @@ use super::nodes::{
 use super::plan::{IdleSinks, Plan, PlanMetrics, from_panic};
 use super::registry::{Linked, Registry};
 use super::samples::Tasting;
-use super::side::{side_windows, with_framing};
+use super::side::side_windows;
 use super::source::{Headers, Source, SourceProgress, SourceSpec};
+use super::splittable::{BundleGate, InHand};
 use super::timers::{LocalTimers, PlanTimers, TimerPlace, TimerStreams, first_family};
 use crate::dofn::timer::{TimerRules, TimerWiring};
-use crate::dofn::{
-    Meter, MetricSet, OutSlot, Services, SideReader, StateKey, StatePort, Wiring, namespace,
-};
+use crate::dofn::{Meter, MetricSet, Services, StateKey, StatePort, Wiring, namespace};
 use crate::element::coder::urn;
 use crate::element::{Coder, Layout, Page, Pages, RAW_CODER, plain};
 use crate::error::{Context, Error, Result};
@@ -31,6 +33,8 @@ use crate::model::descriptor::{
     CollectionIndex, HeaderSpec, NodeKind, NodeSpec, PlanSpec, PortSpec, WindowFnSpec,
     end_of_windows,
 };
+
+use ports::SidePlace;
 
 /// Where the bytes of outputs go. Calls may block until there is room.
 ///
@@ -102,6 +106,7 @@ pub fn link_watched(
         fed: HashSet::new(),
         timers: HashMap::new(),
         held: Vec::new(),
+        hands: Vec::new(),
         pages: Arc::new(TailPages(services.functions.state.clone())),
     };
     let linked = catch_unwind(AssertUnwindSafe(|| linker.link()));
@@ -135,6 +140,8 @@ struct Linker<'a> {
     timers: HashMap<usize, TimerStreams>,
     /// What sinks collect, by their indices, where it may be sent on early.
     held: Vec<(usize, HeldBuffer)>,
+    /// The elements in hand of splittable functions.
+    hands: Vec<Arc<dyn InHand>>,
     pages: Arc<dyn Pages>,
 }
 
@@ -157,11 +164,15 @@ impl Linker<'_> {
             .iter()
             .map(|_| PhaseTimes::default())
             .collect();
+        let hand_of = self.spec.sources().map(|(_, node, _)| self.hand_of(node));
         let metrics = PlanMetrics {
+            hand_of: hand_of.collect(),
+            hands: self.hands,
             user: self.metrics,
             collections: self.meters,
             times,
             sources: progress,
+            gate: BundleGate::default(),
         };
         let unfed = (0..self.sinks.len()).filter(|sink| !self.fed.contains(sink));
         let timers = PlanTimers::new(self.spec, self.timers)?;
@@ -221,6 +232,12 @@ impl Linker<'_> {
                     let function = function.at("transform", &reader.id)?;
                     let keyed = function.keyed.and_then(|form| form(any_key()));
                     Some(keyed.unwrap_or_else(|| function.input.clone()).ops)
+                }
+                NodeKind::Splittable {
+                    stage, function, ..
+                } => {
+                    let maker = self.registry.splittable(&function.name);
+                    Some(maker.at("transform", &reader.id)?.takes(*stage).ops)
                 }
                 NodeKind::Combine { stage, function } => {
                     let combiner = self.registry.combiner(&function.name);
@@ -303,6 +320,10 @@ impl Linker<'_> {
             }
             NodeKind::ParDo { .. } => {
                 let edge = self.par_do(node, spec, form)?;
+                adapt(form, edge, &self.pages)
+            }
+            NodeKind::Splittable { .. } => {
+                let edge = self.splittable(node, spec)?;
                 adapt(form, edge, &self.pages)
             }
             NodeKind::Flatten => self.flatten(node, spec, form),
@@ -466,26 +487,7 @@ impl Linker<'_> {
             return Err(Error::descriptor("not a function"));
         };
         let function = self.registry.function(&payload.name)?;
-        let mut outs = Vec::new();
-        for (tag, collection) in &spec.outputs {
-            let Some((_, form)) = function.outputs.iter().find(|(port, _)| port == tag) else {
-                let known: Vec<_> = function.outputs.iter().map(|(port, _)| *port).collect();
-                return Err(Error::descriptor(format!(
-                    "{:?} has no output {tag:?}; it has {known:?}: expand the transform again with this version",
-                    payload.name
-                )));
-            };
-            let link = self.readers_of(*collection, form)?;
-            let meter = self.meters[*collection].clone();
-            outs.push((
-                tag,
-                OutSlot {
-                    link,
-                    takes: form.ops.name(),
-                    meter,
-                },
-            ));
-        }
+        let outs = self.outs(spec, &payload.name, &function.outputs)?;
         let (_, input) = only(&spec.inputs)?;
         // Keys go into state and timers as the runner knows them: in the coder of the collection.
         let wire = self.spec.collections[input].coder.as_ref();
@@ -505,18 +507,12 @@ impl Linker<'_> {
         for (tag, slot) in outs {
             wiring.add_out(tag, slot);
         }
-        for side in sides {
-            let reader = SideReader::new(
-                functions.state.clone(),
-                wiring.transform().clone(),
-                &side.tag,
-                side_windows(&side.window_fn, windowing.end_of(), self.registry)?,
-            );
-            // A side input that no port reads stays unread.
-            if let Some(form) = function.sides.iter().find(|form| form.tag == side.tag) {
-                wiring.add_side(&side.tag, with_framing(reader, form, &side.coder)?);
-            }
-        }
+        let side_place = SidePlace {
+            state: &functions.state,
+            registry: self.registry,
+            windowing,
+        };
+        side_place.add(&mut wiring, sides, &function.sides)?;
         if *finalizes {
             wiring.add_after_commit();
         }

@@ -16,6 +16,7 @@ mod samples;
 mod side;
 mod source;
 mod split;
+mod splittable;
 mod timers;
 
 pub use activity::{Activity, Here, Phase, PhaseTimes};
@@ -25,6 +26,7 @@ pub(crate) use plan::from_panic;
 pub use plan::{Inbound, Plan, PlanMetrics};
 pub use registry::Registry;
 pub use samples::{Failure, Sample, Samples, Tasting};
-pub use source::{SourceProgress, Work};
+pub use source::{SourceProgress, SourceSplit};
 pub use split::{ChannelSplit, DesiredSplit};
+pub use splittable::{AtElement, BundleGate, InHand, Residual, Root, Ticket};
 pub(crate) use timers::{LocalTimers, emits_at};

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use super::activity::{Activity, PhaseTimes};
 use super::held::HeldOutput;
 use super::link::Outbox;
-use super::source::{Source, SourceProgress};
+use super::source::{Source, SourceProgress, SourceSplit};
+use super::split::DesiredSplit;
+use super::splittable::{BundleGate, InHand, Residual, Ticket};
 use super::timers::PlanTimers;
 use crate::dofn::{Meter, MetricSet};
 use crate::error::{Error, ErrorKind, Result};
@@ -36,14 +38,52 @@ pub struct PlanMetrics {
     pub times: Vec<PhaseTimes>,
     /// By source, in the order of the plan's source transforms.
     pub sources: Vec<SourceProgress>,
+    /// The elements in hand of splittable functions.
+    pub hands: Vec<Arc<dyn InHand>>,
+    /// By source: which of the hands has its elements, where only one function reads them and is splittable.
+    pub hand_of: Vec<Option<usize>>,
+    /// Lets splits through while the bundle runs.
+    pub gate: BundleGate,
 }
 
 impl PlanMetrics {
     fn reset(&self) {
-        self.user.reset();
-        self.collections.iter().for_each(Meter::reset);
-        self.times.iter().for_each(PhaseTimes::reset);
-        self.sources.iter().for_each(SourceProgress::reset);
+        self.gate.open(|| {
+            self.user.reset();
+            self.collections.iter().for_each(Meter::reset);
+            self.times.iter().for_each(PhaseTimes::reset);
+            self.sources.iter().for_each(SourceProgress::reset);
+            self.hands.iter().for_each(|hand| hand.reset());
+        });
+    }
+
+    /// The bundle that runs, for its [gate](BundleGate).
+    pub fn ticket(&self) -> Ticket {
+        self.gate.ticket()
+    }
+
+    /// The bundle has ended: what was asked of it before is answered by then, and what comes later finds nothing to split.
+    pub fn close(&self) {
+        self.gate.close();
+    }
+
+    /// Cuts the input of a source, if there is a place to. Call it within the [gate](BundleGate).
+    pub fn split(&self, source: usize, desired: &DesiredSplit) -> Option<SourceSplit> {
+        let hand = self.hand_of.get(source).copied().flatten();
+        let hand = hand.and_then(|hand| self.hands.get(hand));
+        let source = self.sources.get(source)?;
+        match hand {
+            Some(hand) => source.split_with(desired, &**hand),
+            None => source.split(desired).map(SourceSplit::between),
+        }
+    }
+
+    /// What functions left for later by themselves. Takes it away.
+    pub fn take_left(&self) -> Vec<Residual> {
+        self.hands
+            .iter()
+            .flat_map(|hand| hand.take_left())
+            .collect()
     }
 }
 

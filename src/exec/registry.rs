@@ -11,10 +11,11 @@ use super::nodes::{
     keyed_form, link_keyed, merge_by,
 };
 use super::side::SideForm;
+use super::splittable::SplittableMaker;
 use super::timers::Fire;
 use crate::dofn::{
-    CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, StateKind,
-    Step, Steps, Sum, TimeDomain, View, WindowFunction, Wiring, builtin, checks,
+    CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, Splittable,
+    StateKind, Step, Steps, Sum, TimeDomain, View, WindowFunction, Wiring, builtin, checks,
 };
 use crate::element::coder::urn;
 use crate::element::{Coder, Element, Iter, Kv, Nesting, Raw, Timestamp, encoded};
@@ -29,6 +30,7 @@ use crate::window::Window;
 #[derive(Default)]
 pub struct Registry {
     functions: BTreeMap<&'static str, Function>,
+    splittables: BTreeMap<&'static str, SplittableMaker>,
     combiners: BTreeMap<&'static str, Combiner>,
     window_functions: BTreeMap<&'static str, WindowMaker>,
     clashes: Vec<String>,
@@ -111,6 +113,8 @@ impl Registry {
             .add::<builtin::Scatter>()
             .add::<builtin::Gather>()
             .add::<builtin::ReadLines>()
+            .add_splittable::<builtin::ReadText>()
+            .add_splittable::<builtin::Sequence>()
             .add::<builtin::WriteLines>()
             .add::<checks::Look<Raw>>()
             .add::<checks::Look<Kv<Raw, Iter<Raw>>>>()
@@ -142,8 +146,7 @@ impl Registry {
         name: &'static str,
         make: impl Fn(&FunctionPayload) -> Result<F> + Send + Sync + 'static,
     ) -> &mut Self {
-        let mut ports = Described::default();
-        F::Io::describe(&mut ports);
+        let ports = Described::of::<F, F::Io>();
         let function = Function {
             type_name: type_name::<F>(),
             input: Form::typed::<F::In>(),
@@ -171,6 +174,17 @@ impl Registry {
                 .push(clash(name, known.type_name, function.type_name));
         }
         self.functions.insert(name, function);
+        self
+    }
+
+    /// Adds a splittable function.
+    pub fn add_splittable<F: Splittable + Named>(&mut self) -> &mut Self {
+        let maker = SplittableMaker::of::<F>();
+        if let Some(known) = self.splittables.get(F::NAME) {
+            self.clashes
+                .push(clash(F::NAME, known.type_name, maker.type_name));
+        }
+        self.splittables.insert(F::NAME, maker);
         self
     }
 
@@ -229,9 +243,10 @@ impl Registry {
         }
     }
 
-    /// The names of all functions, combiners and window functions.
+    /// The names of all functions, splittable ones, combiners and window functions.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        let functions = self.functions.keys().chain(self.combiners.keys());
+        let functions = self.functions.keys().chain(self.splittables.keys());
+        let functions = functions.chain(self.combiners.keys());
         functions.chain(self.window_functions.keys()).copied()
     }
 
@@ -239,6 +254,12 @@ impl Registry {
         self.functions
             .get(name)
             .ok_or_else(|| unknown("function", name, self.functions.keys()))
+    }
+
+    pub(crate) fn splittable(&self, name: &str) -> Result<&SplittableMaker> {
+        self.splittables
+            .get(name)
+            .ok_or_else(|| unknown("splittable function", name, self.splittables.keys()))
     }
 
     pub(crate) fn window_function(&self, name: &str) -> Result<&WindowMaker> {
@@ -322,9 +343,18 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a &'static 
 
 /// Collects the ports of a function that the descriptor must fit.
 #[derive(Default)]
-struct Described {
-    outputs: Vec<(&'static str, Form)>,
-    sides: Vec<SideForm>,
+pub(super) struct Described {
+    pub(super) outputs: Vec<(&'static str, Form)>,
+    pub(super) sides: Vec<SideForm>,
+}
+
+impl Described {
+    /// The ports `P` of the function `F`.
+    pub(super) fn of<F, P: Ports<F>>() -> Self {
+        let mut ports = Described::default();
+        P::describe(&mut ports);
+        ports
+    }
 }
 
 impl Describe for Described {

@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::activity::{Here, Phase};
 use super::flow::{Flow, FlowLink};
-use super::split::{ChannelSplit, DesiredSplit, stop_index};
-use crate::dofn::{Meter, Sampler};
+use super::split::{ChannelSplit, DesiredSplit, fraction_within, stop_index};
+use super::splittable::{AtElement, InHand, Root};
+use crate::dofn::{Meter, Sampler, Work};
 use crate::element::{Coder, Header, Input, Pages, Timestamp, WindowCoding};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -49,15 +50,6 @@ pub(crate) trait Source: Send {
 /// bundle of more than 2³² − 2 elements is not split beyond that.
 #[derive(Clone)]
 pub struct SourceProgress(Arc<AtomicU64>);
-
-/// Work that was done and work that is left, in one unit.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Work {
-    /// What was done.
-    pub completed: f64,
-    /// What is left.
-    pub remaining: f64,
-}
 
 const NO_STOP: u32 = u32::MAX;
 
@@ -112,12 +104,67 @@ impl SourceProgress {
         Self::unpack(self.0.load(Ordering::SeqCst)).0
     }
 
-    /// Cuts the input, if there is a place to.
+    /// Cuts the input, if there is a place to: within the element in hand, if that can be cut, or between elements.
+    pub(super) fn split_with(
+        &self,
+        desired: &DesiredSplit,
+        hand: &dyn InHand,
+    ) -> Option<SourceSplit> {
+        let (begun, stop) = Self::unpack(self.0.load(Ordering::SeqCst));
+        let index = begun - 1;
+        let decide = |done| fraction_within(index, stop, done, desired);
+        // The element stays in hand meanwhile, so `begun` stays as it is.
+        let commit = || self.stop_before(index + 1);
+        let number = u64::try_from(index).unwrap_or(u64::MAX);
+        let done = match hand.cut(number, &decide, &commit) {
+            AtElement::Cut {
+                primaries,
+                residuals,
+            } => {
+                return Some(SourceSplit {
+                    channel: ChannelSplit {
+                        last_primary: index - 1,
+                        first_residual: index + 1,
+                    },
+                    primaries,
+                    residuals,
+                });
+            }
+            AtElement::Whole(done) => Some(done),
+            AtElement::Elsewhere => None,
+        };
+        self.split_at(desired, index, done)
+            .map(SourceSplit::between)
+    }
+
+    /// Stops before element `index`, if the bundle does not stop earlier.
+    fn stop_before(&self, index: i64) {
+        let stop = u32::try_from(index).unwrap_or(NO_STOP);
+        let _ = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |word| {
+                Some(word >> 32 << 32 | u64::from(stop.min(word as u32)))
+            });
+    }
+
+    /// Cuts the input between elements, if there is a place to.
     pub fn split(&self, desired: &DesiredSplit) -> Option<ChannelSplit> {
+        self.split_at(desired, -1, None)
+    }
+
+    /// As [`split`](Self::split); so much of element `index` is done. Of an element of which nobody knows, half counts as
+    /// done.
+    fn split_at(
+        &self,
+        desired: &DesiredSplit,
+        index: i64,
+        done: Option<f64>,
+    ) -> Option<ChannelSplit> {
         loop {
             let word = self.0.load(Ordering::SeqCst);
             let (begun, stop) = Self::unpack(word);
-            let cut = stop_index(begun - 1, stop, desired)?;
+            let done = done.filter(|_| begun - 1 == index).unwrap_or(0.5);
+            let cut = stop_index(begun - 1, stop, done, desired)?;
             let low = u32::try_from(cut).ok().filter(|cut| *cut != NO_STOP)?;
             let new = word >> 32 << 32 | u64::from(low);
             if self
@@ -130,6 +177,28 @@ impl SourceProgress {
                     first_residual: cut,
                 });
             }
+        }
+    }
+}
+
+/// A source that was cut.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceSplit {
+    /// Where. An element between the two ends was cut itself.
+    pub channel: ChannelSplit,
+    /// What the bundle keeps of that element.
+    pub primaries: Vec<Root>,
+    /// What it does not.
+    pub residuals: Vec<Root>,
+}
+
+impl SourceSplit {
+    /// A cut between two elements.
+    pub(super) fn between(channel: ChannelSplit) -> Self {
+        SourceSplit {
+            channel,
+            primaries: Vec::new(),
+            residuals: Vec::new(),
         }
     }
 }

@@ -20,22 +20,69 @@ pub struct ChannelSplit {
     pub first_residual: i64,
 }
 
-/// Where to stop, given that element `index` is in hand (−1 before the first), and that the bundle already stops before
-/// element `stop`. `None` if there is no better place.
-pub(crate) fn stop_index(index: i64, stop: i64, desired: &DesiredSplit) -> Option<i64> {
-    let end = desired.estimated_elements.max(index + 1).min(stop) as f64;
-    // The element in hand cannot be cut, so half of it counts as done; before the first, there is none.
-    let done = if index < 0 { 1.0 } else { 0.5 };
-    let fraction = if desired.fraction.is_finite() {
-        desired.fraction.clamp(0.0, 1.0)
-    } else {
+/// At which fraction of its remainder to cut element `index`, which is in hand, if what the runner wants ends within it.
+/// `done` is how much of the element is done, between 0 and 1; the bundle already stops before element `stop`.
+///
+/// The elements around a cut one go apart, so it must be allowed to part before it and behind it.
+pub(crate) fn fraction_within(
+    index: i64,
+    stop: i64,
+    done: f64,
+    desired: &DesiredSplit,
+) -> Option<f64> {
+    let allowed = |k: i64| desired.allowed.is_empty() || desired.allowed.contains(&k);
+    if index < 0 || index >= stop || !allowed(index) || !allowed(index + 1) {
         return None;
-    };
-    let remainder = end - index as f64 - done;
-    let keep = remainder * fraction;
+    }
+    let keep = remainder(index, stop, done, desired) * fraction(desired)?;
+    (keep < 1.0 - done).then(|| keep / (1.0 - done))
+}
+
+/// Where to stop, given that element `index` is in hand (−1 before the first), and that the bundle already stops before
+/// element `stop`. `done` is how much of the element in hand is done. `None` if there is no better place.
+pub(crate) fn stop_index(index: i64, stop: i64, done: f64, desired: &DesiredSplit) -> Option<i64> {
+    // Before the first, there is none in hand.
+    let done = if index < 0 { 1.0 } else { done };
+    let keep = remainder(index, stop, done, desired) * fraction(desired)?;
     let wanted = index + ((done + keep).round() as i64).max(1);
     let cut = nearest(wanted, index, stop, &desired.allowed)?;
     (index < cut && cut < stop).then_some(cut)
+}
+
+fn fraction(desired: &DesiredSplit) -> Option<f64> {
+    let fraction = desired.fraction;
+    fraction.is_finite().then(|| fraction.clamp(0.0, 1.0))
+}
+
+/// How many elements are left, of which the one in hand is a part.
+fn remainder(index: i64, stop: i64, done: f64, desired: &DesiredSplit) -> f64 {
+    let end = desired.estimated_elements.max(index + 1).min(stop) as f64;
+    end - index as f64 - done
+}
+
+/// Where an element that is in several windows is cut.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum WindowCut {
+    /// At this fraction of what is left in the window in hand.
+    Within(f64),
+    /// Between the windows, so that this is the first residual one.
+    Before(usize),
+}
+
+/// Where to cut an element of which `fraction` of what is left is to be kept, while window `window` is in hand, of which
+/// `done` is done, and the element already stops before window `stop`.
+pub(crate) fn window_cut(
+    window: usize,
+    stop: usize,
+    done: f64,
+    fraction: f64,
+) -> Option<WindowCut> {
+    let keep = ((stop - window) as f64 - done) * fraction;
+    if keep < 1.0 - done {
+        return Some(WindowCut::Within(keep / (1.0 - done)));
+    }
+    let first = window + ((done + keep).round() as usize).max(1);
+    (first < stop).then_some(WindowCut::Before(first))
 }
 
 /// The allowed index between `index` and `stop` that is nearest to `wanted`.
@@ -49,6 +96,9 @@ fn nearest(wanted: i64, index: i64, stop: i64, allowed: &[i64]) -> Option<i64> {
         .filter(|k| index < *k && *k < stop)
         .min_by_key(|k| k.abs_diff(wanted))
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
@@ -87,7 +137,7 @@ mod tests {
             (0, i64::MAX, desired(f64::NAN, 16, &[]), None),
         ] {
             assert_eq!(
-                stop_index(index, stop, &wish),
+                stop_index(index, stop, 0.5, &wish),
                 expected,
                 "{index} {stop} {wish:?}"
             );

@@ -80,10 +80,6 @@ impl Bundles {
         &self.short_ids
     }
 
-    pub(crate) fn short_ids_only(&self) -> bool {
-        self.short_ids_only
-    }
-
     /// Where bundles were seen last.
     pub(crate) fn lulls(&self) -> MutexGuard<'_, Lulls> {
         self.lulls.lock().unwrap_or_else(PoisonError::into_inner)
@@ -242,6 +238,7 @@ impl Bundles {
             match job {
                 Job::Bundle(bundle) => self.run(bundle),
                 Job::Finalize(request) => self.call_back(request),
+                Job::Answer(request) => self.answer_from_job(&request),
             }
         }
         context::enter(None);
@@ -319,6 +316,7 @@ impl Bundles {
         let began = Instant::now();
         let running = Running {
             facts: linked.facts.clone(),
+            ticket: metrics.ticket(),
             metrics,
             activity,
             inbox: inbox.clone(),
@@ -336,6 +334,7 @@ impl Bundles {
             spec: &linked.facts.spec,
         };
         let outcome = linked.plan.run(&mut input);
+        linked.plan.metrics().close();
         let may_embed = self.embeds_output && self.answers.bytes() < EMBEDDED_WAITING;
         let elements = match outcome.and_then(|()| linked.ports.finish(may_embed)) {
             Ok(elements) => elements,
@@ -353,6 +352,7 @@ impl Bundles {
         linked.account.settle(&metrics.times, active);
         let commits = linked.commits.take();
         let success = Success {
+            left: linked.plan.metrics().take_left(),
             requires_finalization: !commits.is_empty(),
             elements,
         };

@@ -17,7 +17,7 @@ use super::process::Thread;
 use super::response::PlanFacts;
 use super::work::{Creating, Stage, Work};
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Activity, HeldOutput, PlanMetrics};
+use crate::exec::{Activity, HeldOutput, PlanMetrics, Ticket};
 
 /// How many ended bundles are remembered. Whatever comes for an older one is treated as for an unknown one.
 const REMEMBERED: usize = 1000;
@@ -53,6 +53,8 @@ impl fmt::Display for StreamId {
 pub(crate) struct Running {
     pub(crate) facts: Arc<PlanFacts>,
     pub(crate) metrics: Arc<PlanMetrics>,
+    /// The bundle among those of its plan.
+    pub(crate) ticket: Ticket,
     pub(crate) activity: Activity,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) thread: Thread,
@@ -413,6 +415,7 @@ mod tests {
 
     use super::*;
     use crate::dofn::MetricSet;
+    use crate::exec::BundleGate;
     use crate::harness::metrics::ShortIds;
     use crate::model::descriptor::PlanSpec;
 
@@ -451,6 +454,9 @@ mod tests {
             collections: Vec::new(),
             times: Vec::new(),
             sources: Vec::new(),
+            hands: Vec::new(),
+            hand_of: Vec::new(),
+            gate: BundleGate::default(),
         };
         let ids = ShortIds::new("1");
         Arc::new(PlanFacts::new(Arc::new(spec), &metrics, &ids))

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::finalize::FinalizeRequest;
 use super::inbox::Inbox;
+use super::questions::QuestionRequest;
 
 /// A thread that found no work for this long ends.
 const IDLE_THREAD: Duration = Duration::from_secs(60);
@@ -37,6 +38,8 @@ pub(crate) enum Job {
     Bundle(BundleRequest),
     /// Call what bundles wanted done after their commit.
     Finalize(FinalizeRequest),
+    /// Answer a question about a bundle with splittable functions.
+    Answer(QuestionRequest),
 }
 
 /// A job that cannot have a thread, and why.

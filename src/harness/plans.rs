@@ -175,8 +175,12 @@ impl Bundles {
 /// The nodes that run functions.
 fn function_nodes(spec: &PlanSpec) -> Vec<usize> {
     let nodes = spec.nodes.iter().enumerate();
-    let functions = nodes
-        .filter(|(_, node)| matches!(node.kind, NodeKind::ParDo { .. } | NodeKind::Combine { .. }));
+    let functions = nodes.filter(|(_, node)| {
+        matches!(
+            node.kind,
+            NodeKind::ParDo { .. } | NodeKind::Splittable { .. } | NodeKind::Combine { .. }
+        )
+    });
     functions.map(|(index, _)| index).collect()
 }
 

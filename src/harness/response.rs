@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use beam_proto::fnexec::process_bundle_split_response::ChannelSplit;
 use beam_proto::fnexec::{
     FinalizeBundleResponse, InstructionResponse, ProcessBundleProgressResponse,
-    ProcessBundleSplitRequest, ProcessBundleSplitResponse, instruction_response,
+    ProcessBundleSplitResponse, instruction_response,
 };
 use beam_proto::urns::monitoring_infos::{WORK_COMPLETED, WORK_REMAINING};
 use bytes::Bytes;
+use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 use super::instructions::Running;
@@ -16,8 +16,10 @@ use super::metrics::{
     DISTRIBUTION, MetricKind, MetricName, SUM, ShortIds, put_doubles, put_spread, put_sum,
     put_user, user_kind,
 };
+use super::splits;
 use super::wire::Rope;
-use crate::exec::{DesiredSplit, Phase, PlanMetrics};
+use crate::dofn::Work;
+use crate::exec::{Phase, PlanMetrics, Residual};
 use crate::model::descriptor::PlanSpec;
 
 /// What answers about a plan's bundles need besides its counters: names, worked out once.
@@ -30,7 +32,7 @@ pub(crate) struct PlanFacts {
     times: Vec<[MetricName; 4]>,
     /// By source: read index, and the node.
     sources: Vec<(MetricName, usize)>,
-    /// By source: work completed and remaining.
+    /// By source, and behind them by splittable function: work completed and remaining.
     work: Vec<[MetricName; 2]>,
 }
 
@@ -83,8 +85,9 @@ impl PlanFacts {
                 index,
             )
         });
-        // Splittable functions have work as well; theirs belongs here when they come.
-        let work = spec.sources().map(|(_, node, _)| {
+        let splittable = metrics.hands.iter().map(|hand| &spec.nodes[hand.node()]);
+        let workers = spec.sources().map(|(_, node, _)| node).chain(splittable);
+        let work = workers.map(|node| {
             let labels = [("PTRANSFORM", node.id.as_str())];
             [WORK_COMPLETED, WORK_REMAINING]
                 .map(|info| ids.name(MetricKind::new(info.urn, info.type_urn, &labels)))
@@ -145,9 +148,13 @@ impl PlanFacts {
                 });
             }
         }
-        let work = self.work.iter().zip(&metrics.sources);
-        for ([completed, remaining], source) in work.filter(|_| !done) {
-            let Some(work) = source.work() else { continue };
+        let sources = metrics.sources.iter().map(|source| source.work());
+        let hands = metrics.hands.iter().map(|hand| hand.work());
+        let work = self.work.iter().zip(sources.chain(hands));
+        for ([completed, remaining], work) in work.filter(|_| !done) {
+            let Some(work): Option<Work> = work else {
+                continue;
+            };
             for (name, amount) in [(completed, work.completed), (remaining, work.remaining)] {
                 emit(name, &mut |payload| {
                     put_doubles(&[amount], payload);
@@ -212,6 +219,8 @@ const PROCESS_BUNDLE_PROGRESS: u32 = 1002;
 /// What the answer to a bundle says besides metrics.
 #[derive(Default)]
 pub(crate) struct Success {
+    /// Work that is left for later.
+    pub(crate) left: Vec<Residual>,
     /// Whether something is left to do once the bundle is committed.
     pub(crate) requires_finalization: bool,
     /// The whole output, if it stands in the answer.
@@ -228,6 +237,10 @@ pub(crate) fn processed(
 ) -> Rope {
     let mut body = Vec::new();
     put_metrics(facts, metrics, true, short_ids_only, &mut body);
+    for residual in &success.left {
+        let residual = splits::delayed(&facts.spec, residual).encode_to_vec();
+        put_bytes(2, &residual, &mut body);
+    }
     if success.requires_finalization {
         encode_key(4, WireType::Varint, &mut body);
         encode_varint(1, &mut body);
@@ -266,36 +279,11 @@ pub(crate) fn progress(instruction: &str, running: Option<&Running>, short_ids_o
     respond(instruction, PROCESS_BUNDLE_PROGRESS, body)
 }
 
-/// Splits a bundle, if it can be split; the answer says where.
-pub(crate) fn split(
-    instruction: &str,
-    request: &ProcessBundleSplitRequest,
-    running: Option<&Running>,
-) -> Rope {
-    let mut response = ProcessBundleSplitResponse::default();
-    if let Some(running) = running {
-        for ((_, node), source) in running.facts.sources.iter().zip(&running.metrics.sources) {
-            let id = &running.facts.spec.nodes[*node].id;
-            let Some(desired) = request.desired_splits.get(id) else {
-                continue;
-            };
-            let desired = DesiredSplit {
-                fraction: desired.fraction_of_remainder,
-                estimated_elements: desired.estimated_input_elements,
-                allowed: desired.allowed_split_points.clone(),
-            };
-            if let Some(split) = source.split(&desired) {
-                response.channel_splits.push(ChannelSplit {
-                    transform_id: id.clone(),
-                    last_primary_element: split.last_primary,
-                    first_residual_element: split.first_residual,
-                });
-            }
-        }
-    }
+/// The answer to a request to split.
+pub(crate) fn split(instruction: &str, split: ProcessBundleSplitResponse) -> Rope {
     answer(
         instruction,
-        instruction_response::Response::ProcessBundleSplit(response),
+        instruction_response::Response::ProcessBundleSplit(split),
     )
 }
 

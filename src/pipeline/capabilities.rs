@@ -1,6 +1,6 @@
 //! What the worker of this version can do, as pipelines promise it.
 
-use beam_proto::urns::protocols;
+use beam_proto::urns::{protocols, transforms};
 
 use crate::element::coder::urn;
 
@@ -44,6 +44,7 @@ const CAPABILITIES: &[&str] = &[
     protocols::SDK_CONSUMING_RECEIVED_DATA,  // says in progress whether it waits for data
     protocols::STATE_CACHING,                // by the runner's tokens
     protocols::WORKER_STATUS,                // opens the status stream
+    transforms::TRUNCATE_SIZED_RESTRICTION,  // runs it: pipelines with splittable functions can be drained
     concat!("beam:version:sdk_base:ferrobeam:", env!("CARGO_PKG_VERSION")),
 ];
 

@@ -257,9 +257,14 @@ impl ComponentsBuilder {
     /// The id of the windowing strategy that assigns windows by `window_fn` and has the default of everything else:
     /// each window fires once, when the watermark passes its end.
     pub fn windowing(&mut self, window_fn: &WindowFn) -> String {
-        let window_coder_id = self.coder(&window_fn.coder());
-        let wanted = default_windowing(window_fn, window_coder_id, &self.environment);
+        let wanted = self.strategy(window_fn);
         self.windowing_of(wanted)
+    }
+
+    /// The strategy of [`windowing`](Self::windowing), which is not placed.
+    pub(super) fn strategy(&mut self, window_fn: &WindowFn) -> WindowingStrategy {
+        let window_coder_id = self.coder(&window_fn.coder());
+        default_windowing(window_fn, window_coder_id, &self.environment)
     }
 
     /// The id of a windowing strategy: the one it has, or a new one.

@@ -36,12 +36,13 @@ mod options;
 mod pairs;
 mod par_do;
 mod site;
+mod splittable;
 mod state;
 mod test_stream;
 #[cfg(test)]
 mod tests;
 mod transforms;
-mod window_by;
+mod window_into;
 mod windowing;
 
 pub use capabilities::capabilities;

@@ -30,8 +30,8 @@ impl<T: Element> PCollection<T> {
     where
         F: DoFn<In = T> + Named,
     {
-        let site = self.site::<F>(label, F::NAME);
-        place::<F>(site, F::NAME, FunctionPayload::of(&function), sides)
+        let site = self.site::<F, F::Io>(label, F::NAME);
+        place::<F, F::Io>(site, F::NAME, FunctionPayload::of(&function), sides)
     }
 
     /// Runs a chain of closures over the elements.
@@ -45,8 +45,9 @@ impl<T: Element> PCollection<T> {
             name: steps.name().into(),
             config: serde_json::Value::Null,
         };
-        let site = self.site::<Steps<T, S>>(label, steps.name());
-        place::<Steps<T, S>>(site, steps.name(), Ok(payload), ())
+        let name = steps.name();
+        let site = self.site::<Steps<T, S>, <Steps<T, S> as DoFn>::Io>(label, name);
+        place::<Steps<T, S>, <Steps<T, S> as DoFn>::Io>(site, name, Ok(payload), ())
     }
 
     /// As [`par_do_with`](Self::par_do_with), with outputs that differ from the input in more than their type.
@@ -63,15 +64,15 @@ impl<T: Element> PCollection<T> {
         let pipeline = &self.pipeline;
         let placement = pipeline.graph(|graph| graph.begin(label, F::NAME));
         let site = InPipeline::new(pipeline, placement, &self.id, outputs_are);
-        place::<F>(site, F::NAME, FunctionPayload::of(function), sides)
+        place::<F, F::Io>(site, F::NAME, FunctionPayload::of(function), sides)
     }
 
     /// The site of a function whose outputs are windowed like its input, and have its coder where they are `Raw`.
-    fn site<F: DoFn<In = T>>(&self, label: &str, name: &str) -> InPipeline {
+    pub(super) fn site<F, P: Ports<F>>(&self, label: &str, name: &str) -> InPipeline {
         let pipeline = &self.pipeline;
         let placement = pipeline.graph(|graph| graph.begin(label, name));
         let outcome = self.outputs_like_input().and_then(|outputs_are| {
-            self.check_windows::<F>()?;
+            self.check_windows::<F, P>()?;
             Ok(outputs_are)
         });
         let outputs_are = outcome.unwrap_or_else(|error| {
@@ -89,12 +90,12 @@ impl<T: Element> PCollection<T> {
         })
     }
 
-    fn check_windows<F: DoFn>(&self) -> Result<()> {
+    fn check_windows<F, P: Ports<F>>(&self) -> Result<()> {
         let mut check = CheckWindows {
             coder: self.window_coder()?,
             refused: None,
         };
-        F::Io::describe(&mut check);
+        P::describe(&mut check);
         match (check.refused, check.coder) {
             (Some(refused), Some(coder)) => Err(Error::config(format!(
                 "the function looks at windows of {refused}, but those of its input are {coder}; window the input otherwise"
@@ -104,17 +105,18 @@ impl<T: Element> PCollection<T> {
     }
 }
 
-fn place<F: DoFn>(
+/// Connects the ports `P` of the function `F`, and places it.
+pub(super) fn place<F, P: Ports<F>>(
     mut site: InPipeline,
     name: &str,
     payload: Result<FunctionPayload>,
-    sides: <F::Io as Ports<F>>::Sides<InPipeline>,
-) -> <F::Io as Ports<F>>::Outputs<InPipeline> {
+    sides: P::Sides<InPipeline>,
+) -> P::Outputs<InPipeline> {
     let mut keyed = KeyedPorts::default();
-    F::Io::describe(&mut keyed);
+    P::describe(&mut keyed);
     site.declare(&keyed);
-    F::Io::sides(&mut site, sides);
-    let outputs = F::Io::outputs(&mut site);
+    P::sides(&mut site, sides);
+    let outputs = P::outputs(&mut site);
     let payload = payload.unwrap_or_else(|error| {
         site.fail(error);
         FunctionPayload {

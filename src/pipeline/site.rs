@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use beam_proto::pipeline::{FunctionSpec, PTransform, ParDoPayload, SideInput};
+use beam_proto::pipeline::{FunctionSpec, PTransform, ParDoPayload, SideInput, is_bounded};
 use beam_proto::urns::transforms::PAR_DO;
 use beam_proto::urns::{requirements, side_inputs};
 use bytes::Bytes;
@@ -72,6 +72,8 @@ pub struct InPipeline {
     side_inputs: BTreeMap<String, SideInput>,
     keyed: KeyedSpecs,
     finalizes: bool,
+    /// The id of the coder of restrictions, where the function is splittable.
+    restrictions: String,
 }
 
 impl InPipeline {
@@ -91,6 +93,7 @@ impl InPipeline {
             side_inputs: BTreeMap::new(),
             keyed: KeyedSpecs::default(),
             finalizes: false,
+            restrictions: String::new(),
         }
     }
 
@@ -99,6 +102,19 @@ impl InPipeline {
     pub(super) fn fail(&self, error: Error) {
         self.pipeline
             .fail(error.at("transform", &self.placement.name));
+    }
+
+    /// Says that the function is splittable, and its restrictions have this coder.
+    pub(super) fn splits(&mut self, restrictions: &Coder) {
+        self.restrictions = self.pipeline.graph(|graph| {
+            graph.require(requirements::REQUIRES_SPLITTABLE_DOFN);
+            graph.components.coder(restrictions)
+        });
+    }
+
+    /// Says that the outputs do not end.
+    pub(super) fn unbound(&mut self) {
+        self.outputs_are.like.is_bounded = is_bounded::Enum::Unbounded.into();
     }
 
     /// Declares the state, the timers and the callbacks that the ports of the function are.
@@ -147,6 +163,7 @@ impl InPipeline {
             state_specs: self.keyed.states,
             timer_family_specs: self.keyed.timers,
             requests_finalization: self.finalizes,
+            restriction_coder_id: self.restrictions,
             on_window_expiration_timer_family_spec: self.keyed.expiration,
             ..ParDoPayload::default()
         };

@@ -3,20 +3,17 @@
 use std::collections::BTreeMap;
 
 use beam_proto::pipeline::{
-    self as proto, FunctionSpec, PTransform, Trigger, WindowIntoPayload, WindowingStrategy, trigger,
+    self as proto, FunctionSpec, PTransform, Trigger, WindowingStrategy, trigger,
 };
-use beam_proto::urns::transforms::{ASSIGN_WINDOWS, FLATTEN, IMPULSE, RESHUFFLE};
-use bytes::Bytes;
-use prost::Message;
+use beam_proto::urns::transforms::{FLATTEN, IMPULSE, RESHUFFLE};
 
 use super::graph::{Graph, Like};
 use super::group::OUTPUT;
-use super::site::{INPUT, OutputsAre};
-use super::{PCollection, Pipeline, Windowing};
+use super::site::OutputsAre;
+use super::{PCollection, Pipeline};
 use crate::dofn::builtin::{Create, Gather, ReadLines, Scatter, UnderUnit, WriteLines};
 use crate::element::{Element, Input, Kv, Nesting, Timestamp, Transcoder, encoded, plain};
 use crate::error::{Error, Result};
-use crate::model::windowing;
 use crate::window::WindowFn;
 
 /// The most bytes of values that one function of a [`Pipeline::create`] holds, so that no transform outgrows what
@@ -221,43 +218,6 @@ fn check_alike(graph: &Graph, one: &str, other: &str) -> Result<()> {
 }
 
 impl<T: Element> PCollection<T> {
-    /// The same elements in windows that a function assigns by their timestamps. What is grouped later fires as
-    /// `windowing` says.
-    pub fn window_into(&self, label: &str, windowing: impl Into<Windowing>) -> PCollection<T> {
-        let outcome = windowing.into().checked().and_then(|windowing| {
-            self.pipeline.graph(|graph| {
-                let placement = graph.begin(label, ASSIGN_WINDOWS);
-                let like = graph.like(&self.id)?;
-                let like = Like {
-                    windowing_strategy_id: windowing.place(&mut graph.components),
-                    ..like
-                };
-                let output = graph.output(&placement, OUTPUT, like);
-                let payload = WindowIntoPayload {
-                    window_fn: Some(windowing::to_proto(&windowing.window_fn())),
-                };
-                let transform = PTransform {
-                    spec: Some(FunctionSpec {
-                        urn: ASSIGN_WINDOWS.into(),
-                        payload: Bytes::from(payload.encode_to_vec()),
-                    }),
-                    inputs: BTreeMap::from([(INPUT.into(), self.id.clone())]),
-                    outputs: BTreeMap::from([(OUTPUT.into(), output.clone())]),
-                    // Runners do not assign windows themselves.
-                    environment_id: graph.components.environment_id().into(),
-                    ..PTransform::default()
-                };
-                graph.place(placement, transform);
-                Ok(output)
-            })
-        });
-        let id = outcome.unwrap_or_else(|error| {
-            self.pipeline.fail(error.at("transform", label));
-            String::new()
-        });
-        self.pipeline.handle(id)
-    }
-
     /// The same elements, spread anew over the runner's workers: what comes after can run wider than what came before,
     /// and is not repeated when it fails.
     pub fn reshuffle(&self, label: &str) -> PCollection<T> {
@@ -287,15 +247,12 @@ impl<T: Element> PCollection<T> {
 
 /// The windowing in which each element is a group at once.
 fn at_once(graph: &mut Graph) -> String {
-    let id = graph.components.windowing(&WindowFn::Global);
-    let default = graph.components.components().windowing_strategies.get(&id);
     let always = trigger::Trigger::Always(trigger::Always {});
     let strategy = WindowingStrategy {
         trigger: Some(Trigger {
             trigger: Some(always),
         }),
-        environment_id: graph.components.environment_id().into(),
-        ..default.cloned().unwrap_or_default()
+        ..graph.components.strategy(&WindowFn::Global)
     };
     graph.components.windowing_of(strategy)
 }

@@ -226,11 +226,6 @@ impl Windowing {
         self
     }
 
-    /// The function that assigns the windows.
-    pub fn window_fn(&self) -> WindowFn {
-        self.window_fn
-    }
-
     /// Checks what comes from outside.
     pub(super) fn checked(self) -> Result<Self> {
         self.window_fn.checked()?;
@@ -238,10 +233,8 @@ impl Windowing {
         Ok(self)
     }
 
-    /// The id of the strategy in a pipeline.
-    pub(super) fn place(&self, components: &mut ComponentsBuilder) -> String {
-        let id = components.windowing(&self.window_fn);
-        let default = components.components().windowing_strategies[&id].clone();
+    /// The strategy, for a pipeline.
+    pub(super) fn strategy(&self, components: &mut ComponentsBuilder) -> WindowingStrategy {
         let accumulation_mode = if self.accumulating {
             accumulation_mode::Enum::Accumulating
         } else {
@@ -253,14 +246,13 @@ impl Windowing {
             TimestampCombiner::Latest => output_time::Enum::LatestInPane,
         };
         let lateness = i64::try_from(self.allowed_lateness.as_millis());
-        components.windowing_of(WindowingStrategy {
+        WindowingStrategy {
             trigger: Some(self.trigger.0.clone()),
             accumulation_mode: accumulation_mode.into(),
             output_time: output_time.into(),
             allowed_lateness: lateness.unwrap_or(i64::MAX),
-            environment_id: components.environment_id().into(),
-            ..default
-        })
+            ..components.strategy(&self.window_fn)
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::window::{IntervalWindow, WindowFn};
 
 /// The outputs of a function, by tag.
 #[derive(Debug, Clone)]
-pub struct Outputs(BTreeMap<String, Collection>);
+pub struct Outputs(pub(super) BTreeMap<String, Collection>);
 
 impl Index<&str> for Outputs {
     type Output = Collection;

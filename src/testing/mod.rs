@@ -43,6 +43,8 @@
 //! Time stands still on the bench until a test moves it: [`DoFnTester::advance_watermark`] and
 //! [`DoFnTester::advance_processing_time`] fire the [timers](crate::dofn::timer) that are due.
 //!
+//! [`SplittableTester`] does the same for splittable functions, and cuts them where a test wants.
+//!
 //! [`FakeRunner`] runs whole stages on a real worker, and [`Descriptor`] says what is in a stage.
 //!
 //! [`expect`] asserts what a collection holds within a pipeline, on any runner.
@@ -61,6 +63,8 @@ mod elements;
 mod expect;
 mod fake_runner;
 mod memory_state;
+mod splittable_stages;
+mod splittable_tester;
 mod tester_metrics;
 mod tester_state;
 mod tester_timers;
@@ -74,8 +78,9 @@ pub use dofn_tester::{DoFnTester, OutputsOf, SidesOf};
 pub use elements::{in_global_window, in_windows, with_header};
 pub use expect::{Expect, expect, expect_groups};
 pub use fake_runner::{
-    Bundle, BundleOutcome, Chaos, FakeRunner, HeldTimer, Metrics, Progress, Random, RunningBundle,
-    Settings, StateTerms, Write, bag_key, iterable_key, map_key, map_keys_key, multimap_key,
-    multimap_keys_key, tail_key, whole_multimap_key,
+    Bundle, BundleOutcome, Chaos, FakeRunner, HeldTimer, Metrics, Progress, Random, Root,
+    RunningBundle, Settings, Split, StateTerms, Write, bag_key, iterable_key, map_key,
+    map_keys_key, multimap_key, multimap_keys_key, tail_key, whole_multimap_key,
 };
 pub use memory_state::{MemoryState, Requests};
+pub use splittable_tester::{SplittableOutputs, SplittableSides, SplittableTester};

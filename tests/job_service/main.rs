@@ -9,6 +9,7 @@ mod functions;
 mod jobs;
 mod observed;
 mod runner;
+mod splittable;
 mod timers;
 mod transforms;
 

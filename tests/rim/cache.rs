@@ -438,6 +438,27 @@ fn a_side_input_is_fetched_once_for_a_token() {
 }
 
 #[test]
+fn all_pages_of_a_side_input_are_remembered() {
+    let runner = runner();
+    let mut stage = Descriptor::new("looking");
+    let numbers = stage.source("source", i64::coder());
+    let side = stage.collection("side", i64::coder(), WindowFn::Global);
+    let out = stage.par_do_with("look", &Look, &numbers, &[("side", &side)]);
+    stage.sink("sink", &out["out"]);
+    let key = iterable_key("look", "side", "");
+    runner.set_state(key.clone(), vec![1; 25]);
+    runner.cut_state_evenly(10);
+    runner.promise(StateTerms::default().side_input("look", "side", "token"));
+    for _ in 0..2 {
+        let input = in_global_window([0i64, 0]);
+        let outcome = runner.bundle(&stage).input("source", input).run();
+        assert_eq!(outcome.values::<i64>("sink"), [25, 25]);
+        assert_eq!(runner.pages_read(&key), 3);
+    }
+    runner.close();
+}
+
+#[test]
 fn a_huge_value_does_not_push_out_what_is_used() {
     const MIB: usize = 1 << 20;
     let runner = runner();
@@ -454,7 +475,8 @@ fn a_huge_value_does_not_push_out_what_is_used() {
     let hot = iterable_key("sum", "hot", "");
     runner.set_state(hot.clone(), encoded(&vec![1u8; 100 << 10], Nesting::Nested));
     let page = encoded(&vec![2u8; MIB - 3], Nesting::Nested);
-    runner.set_state(tail_key("tail"), page.repeat(64));
+    let tail = tail_key("tail");
+    runner.set_state(tail.clone(), page.repeat(64));
     runner.cut_state_evenly(MIB);
     runner.promise(StateTerms::default().side_input("sum", "hot", "token"));
     // A key, and a list whose end is in the runner's state.
@@ -463,12 +485,13 @@ fn a_huge_value_does_not_push_out_what_is_used() {
     group.extend(encoded(&"k".to_owned(), Nesting::Nested));
     group.extend([0xff; 4 + 9]);
     group.extend(b"\x01\x04tail");
-    for bundle in 1..=2 {
+    let size = 64 * (MIB as i64 - 3);
+    for bundles in 1..=2 {
         let outcome = runner.bundle(&stage).input("source", [group.clone()]).run();
-        let tail = 64 * (MIB as i64 - 3);
-        assert_eq!(outcome.values::<i64>("sink"), [100 << 10, tail, tail]);
-        assert_eq!(runner.pages_read(&tail_key("tail")), bundle * 128);
+        assert_eq!(outcome.values::<i64>("sink"), [100 << 10, size, size]);
+        assert_eq!(runner.pages_read(&hot), 1);
+        // Each of the two times that the value is read.
+        assert!(runner.pages_read(&tail) <= bundles * 128);
     }
-    assert_eq!(runner.pages_read(&hot), 1);
     runner.close();
 }

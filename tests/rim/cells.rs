@@ -3,7 +3,7 @@
 use ferrobeam::dofn::Sum;
 use ferrobeam::element::{Nesting, encoded};
 use ferrobeam::prelude::*;
-use ferrobeam::testing::{Descriptor, FakeRunner, Write, bag_key, in_global_window};
+use ferrobeam::testing::{Descriptor, FakeRunner, StateTerms, Write, bag_key, in_global_window};
 use serde::{Deserialize, Serialize};
 
 use crate::support::registry;
@@ -144,6 +144,20 @@ fn what_is_appended_unread_does_not_hide_what_is_stored() {
     for _ in 0..2 {
         assert_eq!(run(&runner, &stage, [("k", "bag")]), ["[1, 2, 3]"]);
     }
+    runner.close();
+}
+
+#[test]
+fn nor_is_it_taken_for_all_that_is_stored_under_a_token() {
+    let (runner, stage) = stage(2);
+    let bag = bag_key("keep", "bag", "", key_of("k"));
+    runner.set_state(bag.clone(), vec![1, 2]);
+    runner.promise(StateTerms::default().user_state("token"));
+    run(&runner, &stage, [("k", "add 3")]);
+    for _ in 0..2 {
+        assert_eq!(run(&runner, &stage, [("k", "bag")]), ["[1, 2, 3]"]);
+    }
+    assert_eq!(runner.pages_read(&bag), 1);
     runner.close();
 }
 

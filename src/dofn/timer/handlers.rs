@@ -20,7 +20,8 @@ pub struct Fired<'a> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say what to do when timer `{Tag}` fires",
     label = "missing `impl OnTimer<{Tag}> for {Self}`",
-    note = "a port `Timer<{Tag}>` or `Timers<{Tag}>` needs a handler in its function"
+    note = "a port `Timer<{Tag}>` or `Timers<{Tag}>` needs a handler in its function",
+    note = "a splittable function cannot have timers, since no one key has all of an element"
 )]
 pub trait OnTimer<Tag>: DoFn<In: Keyed> {
     /// Runs for each timer that fires, within its key and window: state, side inputs and timers are theirs.

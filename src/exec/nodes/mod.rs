@@ -14,7 +14,7 @@ pub(crate) use combine::{CombinePlace, build as build_combine};
 pub(crate) use flatten::{Fanout, Shared, SharedCore};
 pub(crate) use keyed::{LinkedKeyed, keyed_form, link_keyed};
 pub(crate) use keys::{Decode, Encode, KeyJoin, KeySplit};
-pub(crate) use pardo::{ParDo, ParDoPlace};
+pub(crate) use pardo::{Guarded, ParDo, ParDoPlace};
 pub(crate) use sink::{Sink, SinkSpec};
 pub(crate) use taste::TasteSpec;
 pub(crate) use window::{Assign, MapWindows, MergeWindows, Merger, merge_standard};

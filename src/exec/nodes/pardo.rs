@@ -17,10 +17,14 @@ pub(crate) struct ParDoPlace {
 }
 
 /// A function whose end harms nobody: what it throws then is dropped, as a panic may be unwinding already.
-struct Guarded<F>(Option<F>);
+pub(crate) struct Guarded<F>(Option<F>);
 
 impl<F> Guarded<F> {
-    fn get(&mut self) -> &mut F {
+    pub(crate) fn new(function: F) -> Self {
+        Guarded(Some(function))
+    }
+
+    pub(crate) fn get(&mut self) -> &mut F {
         self.0.as_mut().expect("only `drop` takes the function")
     }
 }
@@ -45,7 +49,7 @@ pub(crate) struct ParDo<F: DoFn> {
 impl<F: DoFn> ParDo<F> {
     /// Wires the ports and sets the function up.
     pub(crate) fn new(function: F, wiring: &mut Wiring<'_>, place: ParDoPlace) -> Result<Self> {
-        let mut function = Guarded(Some(function));
+        let mut function = Guarded::new(function);
         let before = place.here.enter(Phase::Start);
         let io = F::Io::wire(wiring)?;
         let handlers = wiring.timer_handlers();

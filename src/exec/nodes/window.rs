@@ -123,24 +123,28 @@ pub(crate) type Merger = Box<dyn Fn(&mut Input<'_>, &mut Vec<u8>) -> Result<()> 
 /// The merger of standard windows, of which only sessions merge.
 pub(crate) fn merge_standard(window_fn: WindowFn) -> Result<Merger> {
     match window_fn {
-        WindowFn::Session(_) => Ok(merger(|windows| Ok(merge_sessions(windows)))),
+        WindowFn::Session(_) => Ok(merger(|windows| {
+            let (alone, merged): (Vec<_>, Vec<_>) = merge_sessions(windows)
+                .into_iter()
+                .partition(|(_, originals)| originals.len() == 1);
+            let alone = alone.into_iter().map(|(window, _)| window);
+            Ok((alone.collect(), merged))
+        })),
         other => Err(Error::descriptor(format!(
             "windows of {other:?} do not merge"
         ))),
     }
 }
 
-/// The merger of windows of type `W`. `merge` yields merged windows with those that they replace; a window that replaces
-/// only itself, or that is left out, stays alone.
+/// The merger of windows of type `W`. `merge` yields those that stay alone, and the merged ones with those that they
+/// replace.
 pub(super) fn merger<W: Window>(
-    merge: impl Fn(Vec<W>) -> Result<Vec<MergedWindow<W>>> + Send + 'static,
+    merge: impl Fn(Vec<W>) -> Result<(Vec<W>, Vec<MergedWindow<W>>)> + Send + 'static,
 ) -> Merger {
     Box::new(move |input, out| {
         let windows = Iter::<W>::decode(input, Nesting::Nested)?.to_vec()?;
-        let mut merged = merge(windows.clone())?;
-        merged.retain(|(into, from)| from.len() > 1 || from.iter().any(|window| window != into));
-        let replaced = |window: &W| merged.iter().any(|(_, from)| from.contains(window));
-        let alone: Iter<W> = windows.into_iter().filter(|w| !replaced(w)).collect();
+        let (alone, merged) = merge(windows)?;
+        let alone: Iter<W> = alone.into_iter().collect();
         let merged: Iter<Kv<W, Iter<W>>> = merged
             .into_iter()
             .map(|(into, from)| Kv(into, from.into_iter().collect()))

@@ -77,5 +77,12 @@ impl<W: WindowFunction> Consumer<W::In> for AssignBy<W> {
 
 /// Merges windows by a user's function.
 pub(crate) fn merge_by<W: WindowFunction>(function: W) -> Merger {
-    merger(move |windows: Vec<W::Window>| function.merge(windows).at("step", "merge"))
+    merger(move |windows: Vec<W::Window>| {
+        let mut merged = function.merge(windows.clone()).at("step", "merge")?;
+        // A window that replaces only itself, or that is left out, stays alone.
+        merged.retain(|(into, from)| from.len() > 1 || from.iter().any(|window| window != into));
+        let replaced = |window: &W::Window| merged.iter().any(|(_, from)| from.contains(window));
+        let alone = windows.into_iter().filter(|window| !replaced(window));
+        Ok((alone.collect(), merged))
+    })
 }

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::harness::bundles::Bundles;
 use crate::harness::instructions::Known;
 use crate::harness::process_metrics::harness_infos;
+use crate::harness::questions::Question;
 use crate::harness::{response, samples};
 
 const CONTROL: &str = "/org.apache.beam.model.fn_execution.v1.BeamFnControl/Control";
@@ -101,11 +102,11 @@ fn dispatch(request: InstructionRequest, bundles: &Bundles) -> Option<Rope> {
             return None;
         }
         Some(Request::ProcessBundleProgress(progress)) => match about(&progress.instruction_id) {
-            Ok(running) => response::progress(&id, running.as_ref(), bundles.short_ids_only()),
+            Ok(running) => return bundles.ask(id, running, Question::Progress),
             Err(error) => response::failed(&id, error),
         },
         Some(Request::ProcessBundleSplit(split)) => match about(&split.instruction_id) {
-            Ok(running) => response::split(&id, &split, running.as_ref()),
+            Ok(running) => return bundles.ask(id, running, Question::Split(split)),
             Err(error) => response::failed(&id, error),
         },
         Some(Request::MonitoringInfos(wanted)) => {

@@ -6,6 +6,8 @@ mod reader;
 
 use std::time::Duration;
 
+use beam_proto::urns::transforms;
+
 use crate::dofn::{FunctionPayload, StateProtocol, TimeDomain};
 use crate::element::coder::urn;
 use crate::element::{Coder, Element, Header, Input, Nesting, Timestamp, WindowCoding};
@@ -93,6 +95,17 @@ pub enum NodeKind {
         /// Whether it wants to know when its bundles are committed.
         finalizes: bool,
     },
+    /// Runs a stage of a splittable function.
+    Splittable {
+        /// Which stage.
+        stage: SplittableStage,
+        /// Which function.
+        function: FunctionPayload,
+        /// Its side inputs.
+        sides: Vec<SideSpec>,
+        /// Whether it wants to know when its bundles are committed.
+        finalizes: bool,
+    },
     /// Passes all inputs on.
     Flatten,
     /// Assigns windows.
@@ -108,6 +121,42 @@ pub enum NodeKind {
         /// Which combiner.
         function: FunctionPayload,
     },
+}
+
+/// A stage of a splittable function, named after its URN. The order is that of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SplittableStage {
+    /// An element to the element with all the work on it.
+    PairWithRestriction,
+    /// Work to its parts with their sizes.
+    SplitAndSize,
+    /// Parts to what is left of them when the pipeline is drained.
+    Truncate,
+    /// Parts to outputs.
+    Process,
+}
+
+impl SplittableStage {
+    /// Its URN.
+    pub fn urn(self) -> &'static str {
+        match self {
+            Self::PairWithRestriction => transforms::PAIR_WITH_RESTRICTION,
+            Self::SplitAndSize => transforms::SPLIT_AND_SIZE_RESTRICTIONS,
+            Self::Truncate => transforms::TRUNCATE_SIZED_RESTRICTION,
+            Self::Process => transforms::PROCESS_SIZED_ELEMENTS_AND_RESTRICTIONS,
+        }
+    }
+
+    /// The stage of a URN, if it is one of a stage.
+    pub fn of(urn: &str) -> Option<Self> {
+        let stages = [
+            Self::PairWithRestriction,
+            Self::SplitAndSize,
+            Self::Truncate,
+            Self::Process,
+        ];
+        stages.into_iter().find(|stage| stage.urn() == urn)
+    }
 }
 
 /// A stage of combining, named after its URN.
@@ -247,6 +296,7 @@ impl PlanSpec {
     pub fn may_read_state(&self) -> bool {
         self.nodes.iter().any(|node| match &node.kind {
             NodeKind::ParDo { sides, states, .. } => !sides.is_empty() || !states.is_empty(),
+            NodeKind::Splittable { sides, .. } => !sides.is_empty(),
             NodeKind::Source(port) => holds_iterables(&port.value),
             _ => false,
         })

@@ -10,7 +10,8 @@ use prost::Message;
 
 use super::{
     CollectionIndex, CollectionSpec, CombineStage, HeaderSpec, NodeKind, NodeSpec, OutputTime,
-    PlanSpec, PortSpec, SideSpec, StateSpec, TimerSpec, WindowFnSpec, WindowingSpec,
+    PlanSpec, PortSpec, SideSpec, SplittableStage, StateSpec, TimerSpec, WindowFnSpec,
+    WindowingSpec,
 };
 use crate::dofn::{FUNCTION_URN, FunctionPayload, StateProtocol, TimeDomain};
 use crate::element::coder::urn;
@@ -126,13 +127,8 @@ impl<'a> Reader<'a> {
             }
             "beam:transform:pardo:v1" => {
                 let pardo = proto::ParDoPayload::decode(payload).map_err(unreadable)?;
-                let sides = pardo
-                    .side_inputs
-                    .iter()
-                    .map(|(tag, side)| self.side(tag, side, &inputs, collections))
-                    .collect::<Result<Vec<_>>>()?;
-                inputs.retain(|(tag, _)| !pardo.side_inputs.contains_key(tag));
-                refuse_what_is_missing(&pardo)?;
+                let sides = self.sides(&pardo, &mut inputs, collections)?;
+                refuse_whole_splittables(&pardo)?;
                 NodeKind::ParDo {
                     function: function(pardo.do_fn.as_ref())?,
                     sides,
@@ -155,6 +151,15 @@ impl<'a> Reader<'a> {
                     NodeKind::MapWindows(window_fn, pair)
                 } else {
                     NodeKind::MergeWindows(window_fn, pair)
+                }
+            }
+            other if let Some(stage) = SplittableStage::of(other) => {
+                let pardo = proto::ParDoPayload::decode(payload).map_err(unreadable)?;
+                NodeKind::Splittable {
+                    stage,
+                    function: function(pardo.do_fn.as_ref())?,
+                    sides: self.sides(&pardo, &mut inputs, collections)?,
+                    finalizes: pardo.requests_finalization,
                 }
             }
             other => match combine_stage(other) {
@@ -288,6 +293,21 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
+    /// The side inputs of a function, which are no longer among its inputs then.
+    fn sides(
+        &self,
+        pardo: &proto::ParDoPayload,
+        inputs: &mut Vec<(String, CollectionIndex)>,
+        collections: &[CollectionSpec],
+    ) -> Result<Vec<SideSpec>> {
+        let sides = pardo.side_inputs.iter();
+        let sides = sides
+            .map(|(tag, side)| self.side(tag, side, inputs, collections))
+            .collect::<Result<Vec<_>>>()?;
+        inputs.retain(|(tag, _)| !pardo.side_inputs.contains_key(tag));
+        Ok(sides)
+    }
+
     fn side(
         &self,
         tag: &str,
@@ -322,13 +342,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What a ParDo may ask for that is not there yet must be refused, not ignored.
-fn refuse_what_is_missing(pardo: &proto::ParDoPayload) -> Result<()> {
+/// A runner expands splittable functions into their stages.
+fn refuse_whole_splittables(pardo: &proto::ParDoPayload) -> Result<()> {
     if pardo.restriction_coder_id.is_empty() {
         Ok(())
     } else {
         Err(Error::descriptor(
-            "the function uses restrictions, which this worker does not support",
+            "the function is splittable, but the runner has not expanded it into its stages; use a runner that knows \
+             splittable functions",
         ))
     }
 }

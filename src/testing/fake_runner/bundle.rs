@@ -1,6 +1,7 @@
 //! One bundle: filled, sent, asked about, split, and waited for.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use beam_proto::fnexec::elements::{Data, Timers};
 use beam_proto::fnexec::instruction_request::Request;
@@ -14,7 +15,7 @@ use beam_proto::pipeline::MonitoringInfo;
 use bytes::Bytes;
 
 use super::timers::Family;
-use super::{BundleOutcome, Chaos, FakeRunner, Metrics};
+use super::{BundleOutcome, Chaos, FakeRunner, Metrics, Split};
 use crate::testing::Descriptor;
 
 /// A bundle that is to be run.
@@ -253,6 +254,22 @@ impl RunningBundle<'_> {
         estimate: i64,
         allowed: &[i64],
     ) -> Option<i64> {
+        let split = self.split_whole(source, fraction, estimate, allowed);
+        split.channel.map(|(_, first)| first)
+    }
+
+    /// As [`split`](Self::split), with all that the worker says of it.
+    ///
+    /// # Panics
+    /// As [`split`](Self::split).
+    #[track_caller]
+    pub fn split_whole(
+        &self,
+        source: &str,
+        fraction: f64,
+        estimate: i64,
+        allowed: &[i64],
+    ) -> Split {
         let desired = DesiredSplit {
             fraction_of_remainder: fraction,
             estimated_input_elements: estimate,
@@ -265,11 +282,7 @@ impl RunningBundle<'_> {
                 desired_splits: [(source.to_owned(), desired)].into(),
             }));
         match answer.response {
-            Some(Response::ProcessBundleSplit(split)) => {
-                let mut cuts = split.channel_splits.into_iter();
-                cuts.find(|cut| cut.transform_id == source)
-                    .map(|cut| cut.first_residual_element)
-            }
+            Some(Response::ProcessBundleSplit(split)) => Split::of(split, source),
             other => panic!("a split was answered by {other:?}, {:?}", answer.error),
         }
     }
@@ -352,7 +365,7 @@ impl FakeRunner {
             }
             _ => Metrics::default(),
         };
-        let (outputs, splits, is_whole, is_embedded) = self.hub.with(|ledger| {
+        let (outputs, splits, residuals, is_whole, is_embedded) = self.hub.with(|ledger| {
             let Some(bundle) = ledger.bundles.get(id) else {
                 return Default::default();
             };
@@ -362,7 +375,9 @@ impl FakeRunner {
                 .collect();
             let closed = bundle.outputs.values().filter(|o| o.is_closed).count();
             let is_whole = closed == stage.sinks().count() && ledger.has_all_timers(id);
-            (outputs, bundle.stops.clone(), is_whole, bundle.is_embedded)
+            let residuals = bundle.residuals.clone();
+            let splits = bundle.stops.clone();
+            (outputs, splits, residuals, is_whole, bundle.is_embedded)
         });
         if error.is_none() && !is_whole {
             error = Some("the runner cut the connection before all output had come".into());
@@ -379,6 +394,9 @@ impl FakeRunner {
             error,
             metrics,
             splits,
+            residuals,
+            bundles: 1,
+            waited: Duration::ZERO,
             requires_finalization,
             is_embedded,
             outputs,

@@ -1,6 +1,7 @@
 //! Runs several bundles at once, with all that a runner may do to them meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::process_bundle_split_request::DesiredSplit;
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use super::delivery::{Step, Stream, steps};
 use super::embedding::embed;
 use super::timers::Family;
-use super::{Bundle, BundleOutcome, FakeRunner, Random};
+use super::{Bundle, BundleOutcome, FakeRunner, Random, Root};
 use crate::testing::Descriptor;
 
 /// What a runner does to bundles besides running them, at moments that the seed chooses.
@@ -96,6 +97,8 @@ impl FakeRunner {
             jobs: Vec::new(),
             attempts: Vec::new(),
             asked: Vec::new(),
+            delayed: BTreeMap::new(),
+            clock: Duration::ZERO,
         };
         for bundle in bundles {
             let job = session.jobs.len();
@@ -108,7 +111,7 @@ impl FakeRunner {
             });
             session.add(job, bundle.inputs, bundle.timers);
         }
-        while !session.attempts.is_empty() {
+        while !session.attempts.is_empty() || session.wake() {
             session.send_all();
             session.collect();
         }
@@ -127,9 +130,56 @@ struct Session<'a> {
     attempts: Vec<Attempt>,
     /// Instructions besides the bundles.
     asked: Vec<String>,
+    /// Input that waits, by the time that it is for, and the job that it belongs to.
+    delayed: BTreeMap<(Duration, usize), BTreeMap<String, Vec<Bytes>>>,
+    /// The runner's own time.
+    clock: Duration,
 }
 
 impl Session<'_> {
+    /// Moves the clock to where something waits, if anything does.
+    fn wake(&mut self) -> bool {
+        let Some(((due, job), inputs)) = self.delayed.pop_first() else {
+            return false;
+        };
+        self.clock = due;
+        if let Some(done) = &mut self.jobs[job].done {
+            done.waited = due;
+        }
+        self.add(job, inputs, BTreeMap::new());
+        true
+    }
+
+    /// Sees to what splittable functions gave back: it becomes input of the source that it came from, now in `rest` or
+    /// later. Leaves what has no source.
+    fn put_back(
+        &mut self,
+        job: usize,
+        residuals: &mut Vec<Root>,
+        rest: &mut BTreeMap<String, Vec<Bytes>>,
+    ) {
+        let stage = self.jobs[job].stage.id().to_owned();
+        let sources: Vec<Option<String>> = self.runner.hub.with(|ledger| {
+            let splittables = ledger.stages.get(&stage).map(|stage| &stage.splittables);
+            let source = |root: &Root| splittables?.get(&root.transform)?.source.clone();
+            residuals.iter().map(source).collect()
+        });
+        let mut sources = sources.into_iter();
+        residuals.retain(|root| {
+            let Some(source) = sources.next().flatten() else {
+                return true;
+            };
+            let inputs = if root.delay.is_zero() {
+                &mut *rest
+            } else {
+                let due = self.clock + root.delay;
+                self.delayed.entry((due, job)).or_default()
+            };
+            inputs.entry(source).or_default().push(root.element.clone());
+            false
+        });
+    }
+
     fn add(
         &mut self,
         job: usize,
@@ -356,10 +406,10 @@ impl Session<'_> {
         }
         for (attempt, mut outcome) in ended {
             // A split may have been answered after the bundle.
-            outcome.splits = runner.hub.with(|ledger| {
+            (outcome.splits, outcome.residuals) = runner.hub.with(|ledger| {
                 let bundle = ledger.bundles.get(&attempt.id);
                 bundle
-                    .map(|bundle| bundle.stops.clone())
+                    .map(|bundle| (bundle.stops.clone(), bundle.residuals.clone()))
                     .unwrap_or_default()
             });
             let job = &mut self.jobs[attempt.job];
@@ -380,10 +430,13 @@ impl Session<'_> {
                     }
                 }
             }
-            let rest = rest(&attempt.inputs, &outcome.splits);
+            let mut rest = rest(&attempt.inputs, &outcome.splits);
+            self.put_back(attempt.job, &mut outcome.residuals, &mut rest);
             let job = &mut self.jobs[attempt.job];
             match &mut job.done {
                 Some(done) => {
+                    done.bundles += 1;
+                    done.residuals.extend(outcome.residuals);
                     for (sink, output) in outcome.outputs {
                         done.outputs.entry(sink).or_default().extend(output);
                     }

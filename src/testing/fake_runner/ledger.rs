@@ -8,13 +8,13 @@ use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::instruction_response::Response;
 use beam_proto::fnexec::{
     Elements, InstructionRequest, InstructionResponse, LogEntry, ProcessBundleDescriptor,
-    ProcessBundleSplitRequest, ProcessBundleSplitResponse, StateRequest, StateResponse,
-    WorkerStatusResponse,
+    ProcessBundleSplitRequest, StateRequest, StateResponse, WorkerStatusResponse,
 };
 use beam_proto::pipeline::MonitoringInfo;
 use bytes::Bytes;
 
 use super::metrics;
+use super::splits::{Root, root_faults, split_faults};
 use super::stage::Stage;
 use super::state::StateStore;
 use super::timers::{Family, TimerStore};
@@ -63,6 +63,8 @@ pub(super) struct Bundle {
     pub(super) has_kept_timers: bool,
     /// By source: the first element that is not the bundle's.
     pub(super) stops: BTreeMap<String, i64>,
+    /// Work on its elements that it gave back.
+    pub(super) residuals: Vec<Root>,
     /// One of its connections was cut, so that its output may be lost.
     pub(super) was_cut: bool,
     /// Its output came in its answer.
@@ -290,8 +292,15 @@ impl Ledger {
             .stages
             .get(&bundle.stage)
             .is_some_and(|stage| stage.finalizes);
-        if !answer.residual_roots.is_empty() || (answer.requires_finalization && !finalizes) {
-            faults.push("there are residuals or finalization that nothing asked for".into());
+        if answer.requires_finalization && !finalizes {
+            faults.push("there is finalization that nothing asked for".into());
+        }
+        for left in &answer.residual_roots {
+            let application = left.application.clone().unwrap_or_default();
+            if let Some(stage) = self.stages.get(&bundle.stage) {
+                faults.extend(root_faults(stage, &application));
+            }
+            bundle.residuals.push(Root::delayed(left.clone()));
         }
         faults
     }
@@ -359,7 +368,7 @@ impl Ledger {
             return vec!["the answer to a split is of another kind".into()];
         };
         match bundle {
-            Some(bundle) => split_faults(request, split, &mut bundle.stops),
+            Some(bundle) => split_faults(self.stages.get(&bundle.stage), request, split, bundle),
             None if split.channel_splits.is_empty() => Vec::new(),
             None => vec!["a bundle was split that does not exist".into()],
         }
@@ -559,39 +568,4 @@ impl Ledger {
             self.violation(fault);
         }
     }
-}
-
-/// What is wrong with a split; records the new ends of the bundle.
-fn split_faults(
-    request: &ProcessBundleSplitRequest,
-    split: &ProcessBundleSplitResponse,
-    stops: &mut BTreeMap<String, i64>,
-) -> Vec<String> {
-    let mut faults = Vec::new();
-    if !split.primary_roots.is_empty() || !split.residual_roots.is_empty() {
-        faults.push("elements were split that cannot be".into());
-    }
-    for cut in &split.channel_splits {
-        let (last, first) = (cut.last_primary_element, cut.first_residual_element);
-        let Some(desired) = request.desired_splits.get(&cut.transform_id) else {
-            faults.push(format!("{:?} was split unasked", cut.transform_id));
-            continue;
-        };
-        if first != last + 1 || first < 0 {
-            faults.push(format!(
-                "elements are lost or doubled between {last} and {first}"
-            ));
-        }
-        let allowed = &desired.allowed_split_points;
-        if !allowed.is_empty() && !allowed.contains(&first) {
-            faults.push(format!("{first} is not among the places {allowed:?}"));
-        }
-        let before = stops.insert(cut.transform_id.clone(), first);
-        if before.is_some_and(|before| first >= before) {
-            faults.push(format!(
-                "the bundle ended before {before:?} already, now before {first}"
-            ));
-        }
-    }
-    faults
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use beam_proto::pipeline::MonitoringInfo;
 use bytes::Bytes;
 
-use crate::dofn::Spread;
-use crate::element::Input;
+use crate::dofn::{Spread, Work};
+use crate::element::{Element, Input, Nesting};
 use crate::error::{Error, Result};
 
 /// The metrics of one answer.
@@ -78,6 +78,18 @@ impl Metrics {
     pub fn read_index(&self, source: &str) -> Option<i64> {
         let labels = [("PTRANSFORM", source)];
         self.sum("beam:metric:data_channel:read_index:v1", &labels)
+    }
+
+    /// How much of the work that a transform has in hand is done, and how much is left.
+    pub fn work(&self, transform: &str) -> Option<Work> {
+        let read = |urn| {
+            let mut payload = self.payload(urn, &[("PTRANSFORM", transform)])?;
+            Vec::<f64>::decode(&mut payload, Nesting::Outer).ok()?.pop()
+        };
+        Some(Work {
+            completed: read("beam:metric:ptransform_progress:completed:v1")?,
+            remaining: read("beam:metric:ptransform_progress:remaining:v1")?,
+        })
     }
 
     /// Milliseconds that a transform spent in all.

@@ -14,6 +14,7 @@ mod random;
 mod servers;
 mod services;
 mod settings;
+mod splits;
 mod stage;
 mod state;
 mod status;
@@ -42,6 +43,7 @@ pub use metrics::Metrics;
 pub use outcome::BundleOutcome;
 pub use random::Random;
 pub use settings::Settings;
+pub use splits::{Root, Split};
 pub use state::{
     Write, bag_key, iterable_key, map_key, map_keys_key, multimap_key, multimap_keys_key, tail_key,
     whole_multimap_key,
@@ -404,11 +406,6 @@ impl FakeRunner {
     /// Cuts state into pages of at most so many bytes, anywhere, with pages of none between them.
     pub fn cut_state(&self, page: usize) {
         self.hub.with(|ledger| ledger.state.cut(page));
-    }
-
-    /// Cuts state into pages of so many bytes each, anywhere.
-    pub fn cut_state_evenly(&self, page: usize) {
-        self.hub.with(|ledger| ledger.state.cut_evenly(page));
     }
 
     /// Holds back the answers to state requests.

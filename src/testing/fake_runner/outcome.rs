@@ -1,9 +1,10 @@
 //! What became of a bundle.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::Metrics;
 use super::timers::Family;
+use super::{Metrics, Root};
 use crate::element::coder::urn;
 use crate::element::{Coder, Element, Header, Input, Nesting, Timestamp, WindowCoding};
 use crate::error::{Error, Result};
@@ -20,6 +21,13 @@ pub struct BundleOutcome {
     pub metrics: Metrics,
     /// Where the runner split it: by source, the first element that it did not process.
     pub splits: BTreeMap<String, i64>,
+    /// Work of splittable functions that was given back, and that the runner did not see to.
+    pub residuals: Vec<Root>,
+    /// How many bundles it took: what a bundle gives back is processed in further ones.
+    pub bundles: usize,
+    /// How long the runner waited with what was given back, by its own clock, which only moves when nothing else is left
+    /// to do.
+    pub waited: Duration,
     /// Whether the worker has something left to do once the bundle is committed.
     pub requires_finalization: bool,
     /// Whether the output stood in the answer.

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use beam_proto::fnexec::{ProcessBundleDescriptor, RemoteGrpcPort};
-use beam_proto::pipeline::ParDoPayload;
+use beam_proto::pipeline::{FunctionSpec, PTransform, ParDoPayload};
 use prost::Message;
 
 use super::timers::Family;
 use crate::element::coder::urn;
 use crate::element::{Coder, Input, Layout, Nesting};
 use crate::model::coders;
+use crate::model::descriptor::SplittableStage;
 
 /// A descriptor with the shapes of its output.
 pub(super) struct Stage {
@@ -20,8 +21,22 @@ pub(super) struct Stage {
     pub(super) finalizes: bool,
     /// The coders of its families of timers.
     pub(super) timers: BTreeMap<Family, Coder>,
+    /// The splittable functions that process.
+    pub(super) splittables: BTreeMap<String, Process>,
     /// The data services of its sources and sinks, and of its timers.
     endpoints: BTreeSet<String>,
+}
+
+/// A splittable function that processes.
+pub(super) struct Process {
+    /// Its name for its main input.
+    pub(super) input: String,
+    /// Its names for its outputs.
+    pub(super) outputs: BTreeSet<String>,
+    /// The source of its input, if it comes right after one.
+    pub(super) source: Option<String>,
+    /// The shape of its elements, if a source tells.
+    pub(super) shape: Option<Shape>,
 }
 
 /// The shape of the elements of a sink.
@@ -37,12 +52,14 @@ impl Stage {
         let mut endpoints = BTreeSet::new();
         let mut finalizes = false;
         let mut timers = BTreeMap::new();
+        let splittables = splittables(&descriptor);
         for (id, transform) in &descriptor.transforms {
             let Some(spec) = &transform.spec else {
                 continue;
             };
             let is_sink = spec.urn == "beam:runner:sink:v1";
-            if spec.urn == "beam:transform:pardo:v1" {
+            let is_function = spec.urn == "beam:transform:pardo:v1";
+            if is_function || splittables.contains_key(id) {
                 let par_do = ParDoPayload::decode(&spec.payload[..]).unwrap_or_default();
                 finalizes |= par_do.requests_finalization;
                 timers.extend(families(&descriptor, id, par_do));
@@ -66,6 +83,7 @@ impl Stage {
             sinks,
             finalizes,
             timers,
+            splittables,
             endpoints,
         }
     }
@@ -76,6 +94,35 @@ impl Stage {
             .iter()
             .any(|endpoint| self.endpoints.contains(endpoint))
     }
+}
+
+/// The splittable functions of a descriptor that process.
+fn splittables(descriptor: &ProcessBundleDescriptor) -> BTreeMap<String, Process> {
+    let with_urn = |urn: &'static str| {
+        let all = descriptor.transforms.iter();
+        all.filter_map(move |(id, transform)| {
+            let spec = transform.spec.as_ref()?;
+            (spec.urn == urn).then_some((id, transform, spec))
+        })
+    };
+    let process = |(id, transform, spec): (&String, &PTransform, &FunctionSpec)| {
+        let par_do = ParDoPayload::decode(&spec.payload[..]).ok()?;
+        let mut inputs = transform.inputs.iter();
+        let (input, collection) = inputs.find(|(tag, _)| !par_do.side_inputs.contains_key(*tag))?;
+        let source = with_urn("beam:runner:source:v1")
+            .find(|(_, source, _)| source.outputs.values().any(|output| output == collection));
+        let port = source.and_then(|(_, _, spec)| RemoteGrpcPort::decode(&spec.payload[..]).ok());
+        let process = Process {
+            input: input.clone(),
+            outputs: transform.outputs.keys().cloned().collect(),
+            source: source.map(|(id, _, _)| id.clone()),
+            shape: port.and_then(|port| Shape::of(descriptor, &port.coder_id)),
+        };
+        Some((id.clone(), process))
+    };
+    with_urn(SplittableStage::Process.urn())
+        .filter_map(process)
+        .collect()
 }
 
 /// The families of timers of a function, as far as their coders can be read.

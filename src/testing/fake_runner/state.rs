@@ -132,7 +132,7 @@ impl StateStore {
         (self.page, self.is_uneven) = (page.max(1), true);
     }
 
-    /// Cuts values into pages of so many bytes each.
+    /// Cuts values into pages of exactly so many bytes, but for the last.
     pub(super) fn cut_evenly(&mut self, page: usize) {
         (self.page, self.is_uneven) = (page.max(1), false);
     }

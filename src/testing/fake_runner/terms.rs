@@ -65,6 +65,11 @@ impl FakeRunner {
         *self.terms() = terms;
     }
 
+    /// Cuts state into pages of exactly so many bytes, but for the last.
+    pub fn cut_state_evenly(&self, page: usize) {
+        self.hub.with(|ledger| ledger.state.cut_evenly(page));
+    }
+
     /// How many pages of a state key the worker has asked for.
     pub fn pages_read(&self, key: &StateKeyType) -> usize {
         self.hub.with(|ledger| ledger.state.gets(key))

@@ -4,10 +4,12 @@ use beam_proto::urns::requirements;
 use ferrobeam::exec::Registry;
 use ferrobeam::pipeline::{EnvironmentSpec, Pipeline};
 use ferrobeam::prelude::*;
+use ferrobeam::window::{FixedWindows, WindowFn};
 use serde::{Deserialize, Serialize};
 
 use super::rows;
 use super::state::Counts;
+use super::timers::Alarms;
 use crate::behaviour::How;
 use crate::case::Case;
 
@@ -85,6 +87,59 @@ fn metric_names_with_odd_characters(case: &mut Case) {
     case.metrics(|metrics| assert_eq!(metrics.counter("vr.Measure", "größe: x/y"), Some(12)));
 }
 
+/// Wants to know when its elements are committed.
+#[derive(Serialize, Deserialize, DoFn)]
+#[beam(name = "vr.Committed/v1")]
+struct Committed;
+
+#[derive(Ports)]
+struct CommittedIo {
+    passed: Out<i64>,
+    after_commit: AfterCommit,
+}
+
+impl DoFn for Committed {
+    type In = i64;
+    type Io = CommittedIo;
+
+    fn process(&mut self, n: i64, cx: &mut Cx<'_>, io: &mut CommittedIo) -> Result {
+        io.passed.emit(cx, n);
+        Ok(())
+    }
+}
+
+/// Does something when a window expires.
+#[derive(Serialize, Deserialize, DoFn)]
+#[beam(name = "vr.Expiring/v1")]
+struct Expiring;
+
+#[derive(Ports)]
+struct ExpiringIo {
+    keys: Out<String>,
+    expiry: WindowExpiration,
+}
+
+impl DoFn for Expiring {
+    type In = Kv<String, i64>;
+    type Io = ExpiringIo;
+
+    fn process(&mut self, _: Self::In, _: &mut Cx<'_>, _: &mut ExpiringIo) -> Result {
+        Ok(())
+    }
+}
+
+impl OnWindowExpiration for Expiring {
+    fn on_window_expiration(
+        &mut self,
+        key: &String,
+        cx: &mut Cx<'_>,
+        io: &mut ExpiringIo,
+    ) -> Result {
+        io.keys.emit(cx, key.clone());
+        Ok(())
+    }
+}
+
 fn requirements_declared() {
     let build = |pipeline: &Pipeline| {
         let environment = EnvironmentSpec::external("localhost:1").to_proto();
@@ -93,9 +148,42 @@ fn requirements_declared() {
     let plain = Pipeline::new();
     plain.create("Numbers", [1i64]).par_do("Measure", Measure);
     assert!(build(&plain).is_empty());
-    let keeping = Pipeline::new();
-    let pairs = keeping.create("Pairs", [Kv("k".to_owned(), 1i64)]);
-    pairs.par_do("Count", Counts);
+    let required = |place: fn(&Pipeline), urns: &[&str]| {
+        let pipeline = Pipeline::new();
+        place(&pipeline);
+        let urns = urns.iter().map(|urn| (*urn).to_owned()).collect();
+        assert_eq!(build(&pipeline), urns);
+    };
     let stateful = requirements::REQUIRES_STATEFUL_PROCESSING;
-    assert_eq!(build(&keeping), [stateful.to_owned()].into());
+    required(
+        |p| {
+            drop(
+                p.create("Pairs", [Kv("k".to_owned(), 1i64)])
+                    .par_do("Count", Counts),
+            )
+        },
+        &[stateful],
+    );
+    required(
+        |p| {
+            let fixed = WindowFn::Fixed(FixedWindows { size: 1, offset: 0 });
+            p.create("Scripts", [Kv("k".to_owned(), String::new())])
+                .window_into("Fixed", fixed)
+                .par_do("Alarms", Alarms);
+        },
+        &[stateful],
+    );
+    required(
+        |p| drop(p.create("Numbers", [1i64]).par_do("Committed", Committed)),
+        &[requirements::REQUIRES_BUNDLE_FINALIZATION],
+    );
+    required(
+        |p| {
+            drop(
+                p.create("Pairs", [Kv("k".to_owned(), 1i64)])
+                    .par_do("Expire", Expiring),
+            )
+        },
+        &[stateful, requirements::REQUIRES_ON_WINDOW_EXPIRATION],
+    );
 }

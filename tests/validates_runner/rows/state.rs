@@ -411,8 +411,8 @@ fn state_two_keys_interleaved(case: &mut Case) {
 }
 
 fn state_large_bag(case: &mut Case) {
-    // More than a cell may hold before it is sent.
-    let count = 1_000_000i64;
+    // 22 MB as varints: more than a cell may hold, and than one append may.
+    let count = 6_000_000i64;
     let bags = case.p.create("Bags", [pair("k", count)]);
     let sums = bags.par_do("Fill", LargeBag).sums;
     case.expect(&sums)

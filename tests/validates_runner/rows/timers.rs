@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ferrobeam::exec::Registry;
+use ferrobeam::pipeline::PCollection;
 use ferrobeam::prelude::*;
 use ferrobeam::window::{FixedWindows, IntervalWindow, Window, WindowFn};
 use serde::{Deserialize, Serialize};
@@ -36,13 +37,13 @@ pub(crate) fn register(registry: &mut Registry) {
 /// Does to its timers what its elements say, and tells of each that fires.
 #[derive(Serialize, Deserialize, DoFn)]
 #[beam(name = "vr.Alarms/v1")]
-struct Alarms;
+pub(crate) struct Alarms;
 
 struct Alarm;
 struct End;
 
 #[derive(Ports)]
-struct AlarmsIo {
+pub(crate) struct AlarmsIo {
     told: Out<String>,
     window: InWindow<IntervalWindow>,
     alarm: Timers<Alarm>,
@@ -157,21 +158,26 @@ impl OnTimer<Alarm> for Soon {
     }
 }
 
-/// Expects that timers which are set as a script says, by an element at 0 in the window of the first hundred
-/// milliseconds, tell these lines at these times.
-fn alarms<const N: usize>(case: &mut Case, script: &str, told: [(i64, &str); N]) {
-    let scripts = [(at(0), pair("k", script.to_owned()))];
-    let scripts = case.p.create_timestamped("Scripts", scripts);
+/// What timers tell which elements at 0 set, by a script under each key, in the window of the first hundred milliseconds.
+fn told<const N: usize>(case: &Case, scripts: [(&str, &str); N]) -> PCollection<String> {
+    let scripts = scripts.map(|(key, script)| (at(0), pair(key, script.to_owned())));
     let fixed = WindowFn::Fixed(FixedWindows {
         size: 100,
         offset: 0,
     });
-    let lines = scripts
+    case.p
+        .create_timestamped("Scripts", scripts)
         .window_into("Fixed", fixed)
         .par_do("Alarms", Alarms)
-        .told;
-    let told = told.map(|(time, line)| (interval(0, 100), at(time), line.to_owned()));
-    case.expect(&lines).contains_in_at(told);
+        .told
+}
+
+/// Expects that timers which are set as a script says, by an element at 0 in the window of the first hundred
+/// milliseconds, tell these lines at these times.
+fn alarms<const N: usize>(case: &mut Case, script: &str, lines: [(i64, &str); N]) {
+    let told = told(case, [("k", script)]);
+    let lines = lines.map(|(time, line)| (interval(0, 100), at(time), line.to_owned()));
+    case.expect(&told).contains_in_at(lines);
 }
 
 fn timer_event_window_end(case: &mut Case) {
@@ -179,18 +185,9 @@ fn timer_event_window_end(case: &mut Case) {
 }
 
 fn timer_event_relative(case: &mut Case) {
-    // An event time is the runner's watermark where it is set, which each runner has elsewhere.
-    let scripts = [(at(0), pair("k", "after a 5".to_owned()))];
-    let scripts = case.p.create_timestamped("Scripts", scripts);
-    let fixed = WindowFn::Fixed(FixedWindows {
-        size: 100,
-        offset: 0,
-    });
-    let lines = scripts
-        .window_into("Fixed", fixed)
-        .par_do("Alarms", Alarms)
-        .told;
-    case.expect(&lines)
+    // Which event time its outputs have is another row's.
+    let told = told(case, [("k", "after a 5")]);
+    case.expect(&told)
         .contains_in_any_order(["k: a at 5, 0 before".to_owned()]);
 }
 
@@ -253,27 +250,13 @@ fn timer_reads_state(case: &mut Case) {
 }
 
 fn timer_key_available(case: &mut Case) {
-    let keys = ["a", "b", "c"].map(|key| (at(0), pair(key, "end".to_owned())));
-    let scripts = case.p.create_timestamped("Scripts", keys);
-    let fixed = WindowFn::Fixed(FixedWindows {
-        size: 100,
-        offset: 0,
-    });
-    let lines = scripts
-        .window_into("Fixed", fixed)
-        .par_do("Alarms", Alarms)
-        .told;
-    let told = ["a", "b", "c"].map(|key| format!("{key}: end at 99"));
-    case.expect(&lines).contains_in_any_order(told);
+    let keys = ["a", "b", "c"];
+    let told = told(case, keys.map(|key| (key, "end")));
+    let lines = keys.map(|key| format!("{key}: end at 99"));
+    case.expect(&told).contains_in_any_order(lines);
 }
 
 fn timer_past_window_refused(case: &mut Case) {
-    let scripts = [(at(0), pair("k", "set a 500".to_owned()))];
-    let scripts = case.p.create_timestamped("Scripts", scripts);
-    let fixed = WindowFn::Fixed(FixedWindows {
-        size: 100,
-        offset: 0,
-    });
-    scripts.window_into("Fixed", fixed).par_do("Alarms", Alarms);
+    told(case, [("k", "set a 500")]);
     case.fails_with(["alarm", "500 ms", "99 ms"]);
 }

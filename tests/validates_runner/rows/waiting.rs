@@ -46,7 +46,7 @@ pub(crate) const ROWS: &[(&str, How)] = &[
     (
         "state_unkeyed_refused",
         elsewhere(
-            "tests/compile_fail/cases/timers.rs",
+            "tests/compile_fail/cases/state.rs",
             "state and timers need a keyed input",
         ),
     ),
