@@ -29,7 +29,6 @@ use std::time::Duration;
 
 use beam_proto::fnexec::elements::Data;
 use beam_proto::fnexec::instruction_request::Request;
-use beam_proto::fnexec::state_key::Type as StateKeyType;
 use beam_proto::fnexec::{
     Elements, InstructionRequest, InstructionResponse, ProcessBundleDescriptor, ProvisionInfo,
 };
@@ -380,64 +379,6 @@ impl FakeRunner {
             let output = ledger.bundles.get(bundle)?.outputs.get(sink)?;
             (output.data.len() >= bytes).then_some(())
         });
-    }
-
-    /// Keeps state for the worker to read.
-    pub fn set_state(&self, key: StateKeyType, value: impl Into<Bytes>) {
-        self.hub.with(|ledger| ledger.state.set(key, value.into()));
-    }
-
-    /// Refuses to serve a state key.
-    pub fn refuse_state(&self, key: StateKeyType, error: &str) {
-        self.hub.with(|ledger| ledger.state.refuse(key, error));
-    }
-
-    /// Refuses one way of writing a state key.
-    pub fn refuse_state_write(&self, key: StateKeyType, write: Write, error: &str) {
-        self.hub
-            .with(|ledger| ledger.state.refuse_write(key, write, error));
-    }
-
-    /// What is kept under a state key.
-    pub fn state(&self, key: &StateKeyType) -> Bytes {
-        self.hub.with(|ledger| ledger.state.kept(key))
-    }
-
-    /// Cuts state into pages of at most so many bytes, anywhere, with pages of none between them.
-    pub fn cut_state(&self, page: usize) {
-        self.hub.with(|ledger| ledger.state.cut(page));
-    }
-
-    /// Holds back the answers to state requests.
-    pub fn hold_state(&self) {
-        self.hub.with(Ledger::hold_state);
-        self.hub.holding_state.send_replace(true);
-    }
-
-    /// Waits until so many state requests are held back.
-    ///
-    /// # Panics
-    /// They do not come in time.
-    #[track_caller]
-    pub fn expect_held_state(&self, count: usize) {
-        let what = format!("{count} state requests");
-        self.hub
-            .wait(&what, |ledger| (ledger.held() >= count).then_some(()));
-    }
-
-    /// Answers all state requests that were held back, the last first, and no longer holds any back.
-    ///
-    /// # Panics
-    /// The worker does not take the answers.
-    #[track_caller]
-    pub fn release_state(&self) {
-        let answers = self.hub.with(Ledger::release_state);
-        if let Some(sender) = self.hub.state.sender() {
-            for answer in answers {
-                self.push("state", &sender, answer);
-            }
-        }
-        self.hub.holding_state.send_replace(false);
     }
 
     /// Whether output is read from now on.

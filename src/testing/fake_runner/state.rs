@@ -13,7 +13,8 @@ use beam_proto::fnexec::{
 };
 use bytes::Bytes;
 
-use super::Random;
+use super::ledger::Ledger;
+use super::{FakeRunner, Random};
 use crate::element::Input;
 
 /// What the runner keeps, by key, and how it hands it out.
@@ -26,6 +27,8 @@ pub(super) struct StateStore {
     write_errors: HashMap<(Type, Write), String>,
     /// How many pages of each key were asked for.
     gets: HashMap<Type, usize>,
+    /// What was asked to be done to each key, in order.
+    writes: HashMap<Type, Vec<(Write, Bytes)>>,
     /// The most bytes of one page.
     page: usize,
     /// Whether pages have sizes of chance, and some have a token but no bytes.
@@ -41,6 +44,7 @@ impl StateStore {
             errors: HashMap::new(),
             write_errors: HashMap::new(),
             gets: HashMap::new(),
+            writes: HashMap::new(),
             page: usize::MAX,
             is_uneven: false,
             random: Random::new(seed),
@@ -62,6 +66,11 @@ impl StateStore {
     /// How many pages of a key were asked for.
     pub(super) fn gets(&self, key: &Type) -> usize {
         self.gets.get(key).copied().unwrap_or(0)
+    }
+
+    /// What was asked to be done to a key, in order.
+    pub(super) fn writes(&self, key: &Type) -> Vec<(Write, Bytes)> {
+        self.writes.get(key).cloned().unwrap_or_default()
     }
 
     /// What is kept under a key.
@@ -91,7 +100,9 @@ impl StateStore {
         }
     }
 
-    fn write(&mut self, key: &Type, write: Write, data: &[u8]) -> Result<(), String> {
+    fn write(&mut self, key: &Type, write: Write, data: &Bytes) -> Result<(), String> {
+        let writes = self.writes.entry(key.clone()).or_default();
+        writes.push((write, data.clone()));
         if let Some(error) = self.write_errors.get(&(key.clone(), write)) {
             return Err(error.clone());
         }
@@ -169,7 +180,7 @@ impl StateStore {
                 Ok(state_response::Response::Append(StateAppendResponse {}))
             }
             Some(state_request::Request::Clear(_)) => {
-                self.write(key, Write::Clear, &[])?;
+                self.write(key, Write::Clear, &Bytes::new())?;
                 Ok(state_response::Response::Clear(StateClearResponse {}))
             }
             None => Err("the request asks for nothing".into()),
@@ -210,6 +221,100 @@ impl StateStore {
             continuation_token,
             data: value.slice(at..end),
         })
+    }
+}
+
+impl FakeRunner {
+    /// Keeps state for the worker to read.
+    pub fn set_state(&self, key: Type, value: impl Into<Bytes>) {
+        self.hub.with(|ledger| ledger.state.set(key, value.into()));
+    }
+
+    /// Refuses to serve a state key.
+    pub fn refuse_state(&self, key: Type, error: &str) {
+        self.hub.with(|ledger| ledger.state.refuse(key, error));
+    }
+
+    /// Refuses one way of writing a state key.
+    pub fn refuse_state_write(&self, key: Type, write: Write, error: &str) {
+        self.hub
+            .with(|ledger| ledger.state.refuse_write(key, write, error));
+    }
+
+    /// What is kept under a state key.
+    pub fn state(&self, key: &Type) -> Bytes {
+        self.hub.with(|ledger| ledger.state.kept(key))
+    }
+
+    /// Cuts state into pages of at most so many bytes, anywhere, with pages of none between them.
+    pub fn cut_state(&self, page: usize) {
+        self.hub.with(|ledger| ledger.state.cut(page));
+    }
+
+    /// Cuts state into pages of exactly so many bytes, but for the last.
+    pub fn cut_state_evenly(&self, page: usize) {
+        self.hub.with(|ledger| ledger.state.cut_evenly(page));
+    }
+
+    /// Holds back the answers to state requests.
+    pub fn hold_state(&self) {
+        self.hub.with(Ledger::hold_state);
+        self.hub.holding_state.send_replace(true);
+    }
+
+    /// Waits until so many state requests are held back.
+    ///
+    /// # Panics
+    /// They do not come in time.
+    #[track_caller]
+    pub fn expect_held_state(&self, count: usize) {
+        let what = format!("{count} state requests");
+        self.hub
+            .wait(&what, |ledger| (ledger.held() >= count).then_some(()));
+    }
+
+    /// Answers all state requests that were held back, the last first, and no longer holds any back.
+    ///
+    /// # Panics
+    /// The worker does not take the answers.
+    #[track_caller]
+    pub fn release_state(&self) {
+        let answers = self.hub.with(Ledger::release_state);
+        self.answer_state(answers);
+        self.hub.holding_state.send_replace(false);
+    }
+
+    /// Answers all state requests that were held back, the last first, and holds back those that come now.
+    ///
+    /// # Panics
+    /// The worker does not take the answers.
+    #[track_caller]
+    pub fn answer_held_state(&self) {
+        let answers = self.hub.with(|ledger| {
+            let answers = ledger.release_state();
+            ledger.hold_state();
+            answers
+        });
+        self.answer_state(answers);
+    }
+
+    #[track_caller]
+    fn answer_state(&self, answers: Vec<StateResponse>) {
+        if let Some(sender) = self.hub.state.sender() {
+            for answer in answers {
+                self.push("state", &sender, answer);
+            }
+        }
+    }
+
+    /// How many pages of a state key the worker has asked for.
+    pub fn pages_read(&self, key: &Type) -> usize {
+        self.hub.with(|ledger| ledger.state.gets(key))
+    }
+
+    /// What the worker has done to a state key, in order: appends with their bytes, and clears.
+    pub fn writes(&self, key: &Type) -> Vec<(Write, Bytes)> {
+        self.hub.with(|ledger| ledger.state.writes(key))
     }
 }
 

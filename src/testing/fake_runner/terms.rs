@@ -4,7 +4,6 @@ use std::sync::{MutexGuard, PoisonError};
 
 use beam_proto::fnexec::process_bundle_request::CacheToken;
 use beam_proto::fnexec::process_bundle_request::cache_token::{SideInput, Type, UserState};
-use beam_proto::fnexec::state_key::Type as StateKeyType;
 
 use super::FakeRunner;
 
@@ -63,15 +62,5 @@ impl FakeRunner {
     /// Says what bundles that are announced from now on are told of state.
     pub fn promise(&self, terms: StateTerms) {
         *self.terms() = terms;
-    }
-
-    /// Cuts state into pages of exactly so many bytes, but for the last.
-    pub fn cut_state_evenly(&self, page: usize) {
-        self.hub.with(|ledger| ledger.state.cut_evenly(page));
-    }
-
-    /// How many pages of a state key the worker has asked for.
-    pub fn pages_read(&self, key: &StateKeyType) -> usize {
-        self.hub.with(|ledger| ledger.state.gets(key))
     }
 }
