@@ -1,9 +1,14 @@
 //! State that functions keep, as the runner sees it.
 
+use beam_proto::fnexec::OrderedListRange;
+use beam_proto::fnexec::state_key::{OrderedListUserState, Type};
+use bytes::Bytes;
 use ferrobeam::dofn::Sum;
 use ferrobeam::element::{Nesting, encoded};
 use ferrobeam::prelude::*;
-use ferrobeam::testing::{Descriptor, FakeRunner, StateTerms, Write, bag_key, in_global_window};
+use ferrobeam::testing::{
+    Descriptor, FakeRunner, StateTerms, Write, bag_key, in_global_window, map_key, map_keys_key,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::support::registry;
@@ -44,6 +49,10 @@ impl DoFn for Keeper {
                     io.total.clear()?;
                     io.map.clear()?;
                     io.list.clear(..)?;
+                    continue;
+                }
+                "plus" => {
+                    io.total.add(number(1))?;
                     continue;
                 }
                 "clear-bag" => {
@@ -211,5 +220,84 @@ fn maps_may_be_kept_in_bags() {
         run(&runner, &stage, [("k", "add 3; map")]),
         ["1: 1, 2: 4, 3: 9"]
     );
+    runner.close();
+}
+
+/// The key of an ordered list of `keep`, from one time to another.
+fn list_key(key: &str, start: i64, end: i64) -> Type {
+    Type::OrderedListUserState(OrderedListUserState {
+        transform_id: "keep".into(),
+        user_state_id: "list".into(),
+        window: Bytes::new(),
+        key: key_of(key).into(),
+        range: Some(OrderedListRange { start, end }),
+    })
+}
+
+/// An append of these bytes.
+fn append(data: &[u8]) -> (Write, Bytes) {
+    (Write::Append, Bytes::copy_from_slice(data))
+}
+
+const CLEAR: (Write, Bytes) = (Write::Clear, Bytes::new());
+
+#[test]
+fn writes_are_these_bytes_and_a_clear_comes_first() {
+    let (runner, stage) = stage(6);
+    let bag = bag_key("keep", "bag", "", key_of("k"));
+    let total = bag_key("keep", "total", "", key_of("k"));
+    let value = |n: &str| map_key("keep", "map", "", key_of("k"), key_of(n));
+    let keys = map_keys_key("keep", "map", "", key_of("k"));
+    let list = list_key("k", i64::MIN, i64::MAX);
+
+    run(&runner, &stage, [("k", "add 1; add 300")]);
+    let mut added = vec![append(&[1, 0xac, 2])];
+    let mut totals = vec![append(&[0xad, 2])];
+    // Sort keys of -300 and -1, and the values behind their lengths.
+    let minus = |low: u8, next: u8| [low, next, 255, 255, 255, 255, 255, 255, 255, 1];
+    let records = [
+        &minus(0xd4, 0xfd)[..],
+        &[2, 0xac, 2],
+        &minus(0xff, 0xff),
+        &[1, 1],
+    ];
+    let mut listed = vec![append(&records.concat())];
+    assert_eq!(runner.writes(&bag), added);
+    assert_eq!(runner.writes(&total), totals);
+    assert_eq!(runner.writes(&value("1")), [CLEAR, append(&[1])]);
+    let squared = [CLEAR, append(&[0x90, 0xbf, 5])];
+    assert_eq!(runner.writes(&value("300")), squared);
+    assert_eq!(runner.writes(&keys), []);
+    assert_eq!(runner.writes(&list), listed);
+
+    run(&runner, &stage, [("k", "add 9; clear; add 2")]);
+    added.extend([CLEAR, append(&[2])]);
+    totals.extend([CLEAR, append(&[2])]);
+    let records = [&minus(0xfe, 0xff)[..], &[1, 2]];
+    listed.extend([CLEAR, append(&records.concat())]);
+    assert_eq!(runner.writes(&bag), added);
+    assert_eq!(runner.writes(&total), totals);
+    assert_eq!(runner.writes(&keys), [CLEAR]);
+    assert_eq!(runner.writes(&value("2")), [append(&[4])]);
+    assert_eq!(runner.writes(&value("9")), []);
+    assert_eq!(runner.writes(&value("300")), squared);
+    assert_eq!(runner.writes(&list), listed);
+    runner.close();
+}
+
+#[test]
+fn a_total_that_nobody_reads_does_not_grow_for_ever() {
+    let (runner, stage) = stage(7);
+    let total = bag_key("keep", "total", "", key_of("k"));
+    let mut most = 0;
+    for _ in 0..500 {
+        run(&runner, &stage, [("k", "plus 1")]);
+        most = most.max(runner.state(&total).len());
+    }
+    // One byte for each accumulator, or two for what they were merged into.
+    assert!((10..200).contains(&most), "{most}");
+    let reads = runner.pages_read(&total);
+    assert!((3..16).contains(&reads), "{reads}");
+    assert_eq!(run(&runner, &stage, [("k", "total")]), ["500"]);
     runner.close();
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -22,6 +22,11 @@ pub(super) trait Cell: Default + Send {
     /// Called when another cell comes into hand: how many bytes this one holds.
     fn settle(&mut self) -> usize;
 
+    /// Called before what was written is sent, while the runner's part of the cell can still be read.
+    fn prepare(&mut self, _ground: &Ground<'_>) -> Result<()> {
+        Ok(())
+    }
+
     /// Sends what was written. The cell is not used any more.
     fn flush(&mut self, ground: &Ground<'_>) -> Result<()>;
 }
@@ -31,10 +36,18 @@ pub(super) struct Ground<'a> {
     state: &'a Arc<dyn StatePort>,
     key: &'a CellKey,
     lease: &'a Arc<Lease>,
+    turns: &'a AtomicU64,
     pub(super) protocol: StateProtocol,
 }
 
 impl Ground<'_> {
+    /// True for one call in 64, which is not the same one each time that a plan's bundles have the same keys.
+    pub(super) fn is_turn(&self) -> bool {
+        // Multiples of the golden ratio fall evenly, whatever every how many of them are looked at.
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        turn.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58 == 63
+    }
+
     /// The cell's key.
     pub(super) fn cell(&self) -> CellKey {
         self.key.clone()
@@ -151,6 +164,8 @@ pub(super) struct Cells<C> {
     bytes: usize,
     /// When cells are sent in the middle of a bundle.
     most: Most,
+    /// Counts the questions of [`Ground::is_turn`], over all bundles.
+    turns: AtomicU64,
 }
 
 /// Limits of what a port holds. They grow in a bundle where readers keep cells from being sent.
@@ -185,6 +200,7 @@ impl<C: Cell> Cells<C> {
             current: None,
             bytes: 0,
             most: Most::default(),
+            turns: AtomicU64::new(0),
         })
     }
 
@@ -250,6 +266,7 @@ impl<C: Cell> Cells<C> {
             state: &self.state,
             key: &slot.key,
             lease: &slot.lease,
+            turns: &self.turns,
             protocol: self.protocol,
         };
         Ok((&mut slot.cell, ground))
@@ -340,7 +357,7 @@ impl<C: Cell> Cells<C> {
         self.bytes = 0;
         for mut slot in slots {
             if Arc::strong_count(&slot.lease) == 1 {
-                self.flush(&mut slot)?;
+                self.flush(&mut slot, false)?;
                 continue;
             }
             let mut scope = Vec::with_capacity(self.scope.len());
@@ -356,24 +373,29 @@ impl<C: Cell> Cells<C> {
         Ok(())
     }
 
-    fn flush(&self, slot: &mut Slot<C>) -> Result<()> {
+    /// Sends what was written to a cell. Where the bundle `ends` with that, its readers have no more to read.
+    fn flush(&self, slot: &mut Slot<C>, ends: bool) -> Result<()> {
         let ground = Ground {
             state: &self.state,
             key: &slot.key,
             lease: &slot.lease,
+            turns: &self.turns,
             protocol: self.protocol,
         };
-        slot.cell.flush(&ground).map_err(|error| self.named(error))
+        let outcome = slot.cell.prepare(&ground);
+        if ends {
+            slot.lease.ended.store(true, Ordering::Relaxed);
+        }
+        outcome
+            .and_then(|()| slot.cell.flush(&ground))
+            .map_err(|error| self.named(error))
     }
 
     /// Ends a bundle: all that was written is sent, cell by cell.
     pub(super) fn finish(&mut self) -> Result<()> {
         self.leave();
         let mut slots = std::mem::take(&mut self.slots);
-        let outcome = slots.iter_mut().try_for_each(|slot| {
-            slot.lease.ended.store(true, Ordering::Relaxed);
-            self.flush(slot)
-        });
+        let outcome = slots.iter_mut().try_for_each(|slot| self.flush(slot, true));
         slots.clear();
         self.slots = slots;
         self.forget();

@@ -12,7 +12,7 @@ use crate::element::{Element, Iter, Nesting};
 use crate::error::Result;
 
 /// The most accumulators that are left with the runner once they were read. Adding without reading appends one for each
-/// bundle.
+/// bundle, so some of the cells that a bundle only adds to are read when it ends.
 const ACCUMULATORS: usize = 8;
 
 /// A combiner that state can be made of: it has a name, and a configuration that goes without saying.
@@ -24,7 +24,8 @@ impl<C: CombineFn + Named + Default> StateCombiner for C {}
 
 /// A port that is state of all values that were added, combined by `C`, for each key and window.
 ///
-/// Adding reads nothing.
+/// Adding reads nothing, but for a few of the keys that a bundle only adds to: what was added to them before is read when
+/// the bundle ends, and kept as one.
 ///
 /// ```
 /// use ferrobeam::dofn::Sum;
@@ -87,8 +88,8 @@ impl<C: StateCombiner> CombiningState<C> {
     pub fn read(&mut self) -> Result<C::Out> {
         let combiner = &self.combiner;
         self.cells.with(|cell, ground| {
-            let total = cell.total(combiner, ground)?;
-            Ok(combiner.finish(total))
+            cell.load(combiner, ground)?;
+            Ok(combiner.finish(cell.merged(combiner)))
         })
     }
 
@@ -156,19 +157,21 @@ impl<C: StateCombiner> Default for CombiningCell<C> {
 }
 
 impl<C: StateCombiner> CombiningCell<C> {
-    fn total(&mut self, combiner: &C, ground: &Ground<'_>) -> Result<C::Acc> {
-        if let Stored::Unread = self.stored {
-            let pages = ground.pages(StateKey::BagUser(ground.cell()));
-            let (mut all, mut count) = (combiner.zero(), 0);
-            for accumulator in &Iter::<C::Acc>::paged(Arc::new(pages)) {
-                combiner.merge(&mut all, accumulator?);
-                count += 1;
-            }
-            self.stored = Stored::Read(all, count);
-            // Whether the runner's are replaced is known only now.
-            self.encoded = None;
+    /// Reads the runner's accumulators, unless that was done.
+    fn load(&mut self, combiner: &C, ground: &Ground<'_>) -> Result<()> {
+        let Stored::Unread = self.stored else {
+            return Ok(());
+        };
+        let pages = ground.pages(StateKey::BagUser(ground.cell()));
+        let (mut all, mut count) = (combiner.zero(), 0);
+        for accumulator in &Iter::<C::Acc>::paged(Arc::new(pages)) {
+            combiner.merge(&mut all, accumulator?);
+            count += 1;
         }
-        Ok(self.merged(combiner))
+        self.stored = Stored::Read(all, count);
+        // Whether the runner's are replaced is known only now.
+        self.encoded = None;
+        Ok(())
     }
 
     /// All that is known.
@@ -211,6 +214,14 @@ impl<C: StateCombiner> Cell for CombiningCell<C> {
     fn settle(&mut self) -> usize {
         let bytes = self.encode().map_or(0, |bytes| bytes.len());
         2 * bytes + size_of::<C::Acc>()
+    }
+
+    fn prepare(&mut self, ground: &Ground<'_>) -> Result<()> {
+        let is_unread = matches!(self.stored, Stored::Unread) && self.added.is_some();
+        if is_unread && ground.is_turn() {
+            self.load(&C::default(), ground)?;
+        }
+        Ok(())
     }
 
     fn flush(&mut self, ground: &Ground<'_>) -> Result<()> {
