@@ -295,3 +295,63 @@ fn many_cells_are_sent_early() {
     assert_eq!(told.len(), 30_000);
     assert_eq!(told[29_998..], ["[14999]", "14999"]);
 }
+
+/// Keeps units in state of every kind, and tells how many there are.
+struct Units;
+
+#[derive(Ports)]
+struct UnitsIo {
+    told: Out<Vec<i64>>,
+    value: ValueState<()>,
+    bag: BagState<()>,
+    set: SetState<()>,
+    map: MapState<(), ()>,
+    multimap: MultimapState<(), ()>,
+    list: OrderedListState<()>,
+}
+
+impl DoFn for Units {
+    type In = Kv<String, i64>;
+    type Io = UnitsIo;
+
+    fn process(&mut self, Kv(_, n): Self::In, cx: &mut Cx<'_>, io: &mut UnitsIo) -> Result {
+        for n in 0..n {
+            io.value.write(())?;
+            io.bag.add(&())?;
+            io.set.add(&())?;
+            io.map.put(&(), &())?;
+            io.multimap.add(&(), &())?;
+            io.list.add(ms(n), &())?;
+        }
+        let told = [
+            usize::from(io.value.read()?.is_some()),
+            io.bag.read()?.iter().count(),
+            io.set.read()?.iter().count(),
+            io.map.entries()?.iter().count(),
+            io.multimap.get(&())?.iter().count(),
+            io.multimap.entries()?.iter().count(),
+            io.list.read(..)?.iter().count(),
+        ];
+        let told = told.map(|count| i64::try_from(count).unwrap());
+        io.told.emit(cx, told.to_vec());
+        Ok(())
+    }
+}
+
+#[test]
+fn units_are_values_too() {
+    for tester in [
+        DoFnTester::of(Units),
+        DoFnTester::of(Units).keeping_maps_in_bags(),
+    ] {
+        let mut tester = tester.in_pages(2);
+        let mut told = |n| {
+            let element = Kv("k".to_owned(), n);
+            tester.run([element]).unwrap().told.values()
+        };
+        assert_eq!(told(0), [[0; 7]]);
+        assert_eq!(told(3), [[1, 3, 1, 1, 3, 3, 3]]);
+        assert_eq!(told(0), [[1, 3, 1, 1, 3, 3, 3]]);
+        assert_eq!(told(2), [[1, 5, 1, 1, 5, 5, 5]]);
+    }
+}

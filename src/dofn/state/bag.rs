@@ -12,7 +12,7 @@ use crate::error::Result;
 
 /// A port that is state of any number of values, for each key and window, in the order in which they were added.
 ///
-/// Adding reads nothing. Values must have bytes: units have none.
+/// Adding reads nothing.
 ///
 /// ```
 /// use ferrobeam::prelude::*;

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// A port that is state of one value for each map key, for each key and window. Map keys are the same if their bytes are.
 ///
-/// Putting and removing read nothing. Values must have bytes: units have none.
+/// Putting and removing read nothing.
 ///
 /// ```
 /// use ferrobeam::prelude::*;

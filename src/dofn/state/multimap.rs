@@ -13,7 +13,7 @@ use crate::error::Result;
 /// A port that is state of any number of values for each map key, for each key and window. Map keys are the same if
 /// their bytes are.
 ///
-/// Adding and removing read nothing. Values must have bytes: units have none.
+/// Adding and removing read nothing.
 ///
 /// ```
 /// use ferrobeam::prelude::*;
