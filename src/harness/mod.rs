@@ -2,6 +2,7 @@
 //!
 //! Invariant: user code never runs on a rim thread, and nothing here waits for user code.
 
+mod ahead;
 mod bundles;
 mod cache;
 mod context;

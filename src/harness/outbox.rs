@@ -36,8 +36,8 @@ pub(crate) struct BundleTerms {
     pub(crate) cache_tokens: Vec<CacheToken>,
     /// No key of the bundle has user state yet.
     pub(crate) has_no_state: bool,
-    /// No other bundle in flight has one of its keys. Nothing is made of that: a key is in the hands of one bundle at a
-    /// time anyway, and what is written may be wanted by a later one.
+    /// No other bundle in flight has one of its keys: where they had no state, what is in them is what this bundle has
+    /// written. A later bundle may want that, so it is sent all the same.
     pub(crate) only_bundle_for_keys: bool,
 }
 

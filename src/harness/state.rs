@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use beam_proto::fnexec::process_bundle_request::cache_token;
 use bytes::Bytes;
 
+use super::ahead::Ahead;
 use super::cache::StateCache;
 use super::outbox::BundleTerms;
 use super::wire::state::{Pending, StateClient};
@@ -16,9 +17,6 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How many writes may be on their way at once.
 const MAX_WRITES: usize = 1000;
-
-/// How many pages may be on their way, or unread, that nobody has asked for yet.
-const MAX_AHEAD: usize = 8;
 
 /// The bytes of pages that a bundle remembers until it ends, if the cache is not larger than usual.
 const MOST_BYTES: usize = 16 << 20;
@@ -48,8 +46,7 @@ struct Bundle {
     /// The bytes of all pages that were read and are remembered.
     bytes: usize,
     written: Written,
-    /// Pages that were asked for before somebody wanted them, the oldest first.
-    ahead: VecDeque<(StateKey, Bytes, Pending)>,
+    ahead: Ahead<Pending>,
     /// Writes that the runner has not answered yet, in order.
     writes: VecDeque<Pending>,
 }
@@ -60,7 +57,7 @@ struct Pages {
     first: Option<Page>,
     /// The others, by the continuation that names them.
     more: HashMap<Bytes, Page>,
-    /// The bytes of all pages that were read, also of those that are not here.
+    /// The bytes of all pages that were read since the first one was, also of those that are not here.
     bytes: usize,
 }
 
@@ -102,8 +99,19 @@ impl Bundle {
         self.terms.has_no_state && key.cell().is_some() && !self.written.has_gaps()
     }
 
-    /// Counts a page that was read, where there is room for that. Yields the bytes of all pages of its key.
-    fn count(&mut self, key: &StateKey, page: &Page, most: usize) -> Option<usize> {
+    /// Whether what a key holds for this bundle is what it holds for all.
+    fn is_alone(&self) -> bool {
+        self.terms.has_no_state && self.terms.only_bundle_for_keys
+    }
+
+    /// Counts a page that was read, where there is room for that. Yields the bytes of its key up to its end.
+    fn count(
+        &mut self,
+        key: &StateKey,
+        continuation: &Bytes,
+        page: &Page,
+        most: usize,
+    ) -> Option<usize> {
         if !self.read.contains_key(key) {
             if self.bytes + PAGE_BYTES > most {
                 return None;
@@ -112,6 +120,9 @@ impl Bundle {
             self.read.insert(key.clone(), Pages::default());
         }
         let pages = self.read.get_mut(key)?;
+        if continuation.is_empty() {
+            pages.bytes = 0;
+        }
         pages.bytes = pages.bytes.saturating_add(page.data.len());
         Some(pages.bytes)
     }
@@ -126,7 +137,7 @@ impl Bundle {
             || self.bytes + cost > most
             || self.written.about(key) != Known::Untouched
             || self
-                .count(key, page, most)
+                .count(key, continuation, page, most)
                 .is_none_or(|of_key| of_key > most / 2)
         {
             return;
@@ -147,23 +158,6 @@ impl Bundle {
         if let StateKey::MultimapUser(cell, _) = key {
             self.read.remove(&StateKey::MultimapKeysUser(cell.clone()));
         }
-    }
-
-    /// Takes out a page that was asked for before.
-    fn take_ahead(&mut self, key: &StateKey, continuation: &Bytes) -> Option<Pending> {
-        let mut ahead = self.ahead.iter();
-        let at = ahead.position(|(of, page, _)| page == continuation && of == key)?;
-        self.ahead.remove(at).map(|(.., pending)| pending)
-    }
-
-    /// Takes out the pages that were asked for of a cell that is written to.
-    fn take_stale(&mut self, key: &StateKey) -> Vec<Pending> {
-        let mut stale = Vec::new();
-        let is_stale = |of: &StateKey| of.cell().is_some() && of.cell() == key.cell();
-        while let Some(at) = self.ahead.iter().position(|(of, ..)| is_stale(of)) {
-            stale.extend(self.ahead.remove(at).map(|(.., pending)| pending));
-        }
-        stale
     }
 }
 
@@ -211,10 +205,10 @@ impl BundleState {
     pub(crate) fn settle(&self) -> Result<()> {
         let (writes, ahead) = {
             let mut bundle = self.bundle();
-            let ahead = std::mem::take(&mut bundle.ahead);
+            let ahead = bundle.ahead.take_all();
             (std::mem::take(&mut bundle.writes), ahead)
         };
-        for (.., unread) in ahead {
+        for unread in ahead {
             // Nobody wanted it after all.
             let _ = unread.wait();
         }
@@ -260,20 +254,22 @@ impl BundleState {
             Known::Changed => return None,
             Known::Untouched => {}
         }
+        if bundle.is_promised_empty(key) {
+            return Some(whole(Bytes::new()));
+        }
         let read = bundle.read.get(key);
         if let Some(page) = read.and_then(|pages| pages.get(continuation)) {
             return Some(page.clone());
         }
-        let cached = bundle.token(key);
-        let cached = cached.and_then(|token| self.cache.get(token, key, continuation));
-        cached.or_else(|| bundle.is_promised_empty(key).then(|| whole(Bytes::new())))
+        let token = bundle.token(key)?;
+        self.cache.get(token, key, continuation)
     }
 
     /// A page from the runner.
     fn fetch(&self, key: &StateKey, continuation: &Bytes) -> Result<Page> {
         let (ahead, instruction) = {
             let mut bundle = self.bundle();
-            let ahead = bundle.take_ahead(key, continuation);
+            let ahead = bundle.ahead.take(key, continuation);
             (ahead, bundle.instruction.clone())
         };
         match ahead {
@@ -295,12 +291,12 @@ impl BundleState {
             if page.data.len() > share {
                 bundle.remember(key, continuation, &page, most);
             } else if !page.continuation.is_empty() {
-                bundle.count(key, &page, most);
+                bundle.count(key, continuation, &page, most);
             }
             return Ok(page);
         }
         let page = self.fetch(key, continuation)?;
-        let of_key = self.bundle().count(key, &page, most);
+        let of_key = self.bundle().count(key, continuation, &page, most);
         if of_key.is_some_and(|of_key| of_key <= share) {
             self.cache.put(token, key, continuation, &page);
         }
@@ -323,7 +319,7 @@ impl BundleState {
         let contents = contents.filter(|data| data.len() <= self.cache.share());
         let (instruction, stale) = {
             let mut bundle = self.bundle();
-            (bundle.instruction.clone(), bundle.take_stale(key))
+            (bundle.instruction.clone(), bundle.ahead.take_stale(key))
         };
         for unread in stale {
             // Its reader is gone, or there would be no write.
@@ -363,6 +359,11 @@ impl BundleState {
 impl StatePort for BundleState {
     fn get(&self, key: &StateKey, continuation: &Bytes) -> Result<Page> {
         if let Some(page) = self.known(key, continuation) {
+            let is_whole = continuation.is_empty() && page.continuation.is_empty();
+            if key.side().is_some() && !is_whole {
+                let most = self.most();
+                self.bundle().count(key, continuation, &page, most);
+            }
             return Ok(page);
         }
         let side_token = match key.side() {
@@ -387,22 +388,18 @@ impl StatePort for BundleState {
         }
         let (instruction, oldest) = {
             let mut bundle = self.bundle();
-            let mut ahead = bundle.ahead.iter();
-            if ahead.any(|(of, page, _)| page == continuation && of == key) {
+            if bundle.ahead.has(key, continuation) {
                 return;
             }
-            let is_full = bundle.ahead.len() >= MAX_AHEAD;
-            let oldest = is_full.then(|| bundle.ahead.pop_front()).flatten();
-            (bundle.instruction.clone(), oldest)
+            (bundle.instruction.clone(), bundle.ahead.make_room())
         };
-        if let Some((.., unread)) = oldest {
-            // Its reader has stopped.
+        if let Some(unread) = oldest {
+            // Asked for long ago, so the answer is most likely there.
             let _ = unread.wait();
         }
         // A stream that is gone shows when the page is wanted.
         if let Ok(pending) = client.get(&instruction, key, continuation) {
-            let page = (key.clone(), continuation.clone(), pending);
-            self.bundle().ahead.push_back(page);
+            self.bundle().ahead.push(key, continuation, pending);
         }
     }
 
@@ -429,6 +426,15 @@ impl StatePort for BundleState {
     }
 
     fn clear(&self, key: &StateKey) -> Result<()> {
+        let is_alone = self.bundle().is_alone();
+        let known = if is_alone {
+            self.known(key, &Bytes::new())
+        } else {
+            None
+        };
+        if known.is_some_and(|page| page.data.is_empty() && page.continuation.is_empty()) {
+            return Ok(());
+        }
         self.write(key, Some(Bytes::new()), |state, instruction| {
             state.clear(instruction, key)
         })

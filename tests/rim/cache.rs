@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ferrobeam::element::{Nesting, encoded};
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{
-    Descriptor, FakeRunner, Random, StateTerms, bag_key, in_global_window, iterable_key, map_key,
-    map_keys_key, tail_key,
+    Descriptor, FakeRunner, Random, StateTerms, Write, bag_key, in_global_window, iterable_key,
+    map_key, map_keys_key, tail_key,
 };
 use ferrobeam::window::WindowFn;
 use serde::{Deserialize, Serialize};
@@ -123,6 +123,10 @@ impl DoFn for Book {
                     continue;
                 }
                 ["fail"] => return Err(Error::user("as it was told")),
+                ["first"] => {
+                    let words = io.words.read()?;
+                    words.iter().next().transpose()?.unwrap_or_default()
+                }
                 ["words"] => io.words.read()?.to_vec()?.join(" "),
                 ["get", key] => format!("{:?}", io.map.get(&key.to_owned())?),
                 ["keys"] => {
@@ -307,6 +311,96 @@ fn all_that_was_promised_to_be_empty_is_empty_but_for_what_is_written() {
     runner.close();
 }
 
+/// Scripts of more keys than a worker keeps before it sends what was written to some.
+fn crowd() -> Vec<(String, String)> {
+    let keys = 0..10_001;
+    keys.map(|n| (n.to_string(), "say x".to_owned())).collect()
+}
+
+/// Runs a bundle of one script, then of so many others that what the first wrote is sent, and then of a last one.
+fn run_crowded(runner: &FakeRunner, first: &str, last: &str) -> Result<Vec<String>, String> {
+    let crowd = crowd();
+    let mut scripts = vec![("k", first)];
+    scripts.extend(crowd.iter().map(|(key, script)| (&**key, &**script)));
+    scripts.push(("k", last));
+    run(runner, &scripts)
+}
+
+fn append(word: &str) -> (Write, bytes::Bytes) {
+    (Write::Append, text(word).into())
+}
+
+const CLEAR: (Write, bytes::Bytes) = (Write::Clear, bytes::Bytes::new());
+
+#[test]
+fn what_is_empty_for_all_is_not_cleared() {
+    let runner = runner();
+    let words = |key| bag_key("book", "words", "", text(key));
+    let values = |key| map_key("book", "map", "", text(key), text("a"));
+    let keys = |key| map_keys_key("book", "map", "", text(key));
+    let script = "hush; say hello; put a 1; remove b; cut 5";
+    // If other bundles may have the keys, these may not be empty for long.
+    runner.promise(StateTerms::default().no_state());
+    run(&runner, &[("j", script)]).unwrap();
+    assert_eq!(runner.writes(&words("j")), [CLEAR, append("hello")]);
+    assert_eq!(runner.writes(&values("j")).first(), Some(&CLEAR));
+    // Nor if there may be state.
+    runner.promise(StateTerms::default().only_bundle());
+    run(&runner, &[("l", script), ("m", "clear")]).unwrap();
+    assert_eq!(runner.writes(&words("l")), [CLEAR, append("hello")]);
+    assert_eq!(runner.writes(&keys("m")), [CLEAR]);
+
+    runner.promise(StateTerms::default().no_state().only_bundle());
+    run(&runner, &[("n", script), ("o", "clear")]).unwrap();
+    assert_eq!(runner.writes(&words("n")), [append("hello")]);
+    let one = (Write::Append, vec![1].into());
+    assert_eq!(runner.writes(&values("n")), [one]);
+    assert_eq!(runner.writes(&keys("o")), []);
+    // What was sent is not empty any more.
+    assert_eq!(
+        run_crowded(&runner, "say early", "words; hush; say late; words"),
+        Ok(vec!["early".to_owned(), "late".to_owned()])
+    );
+    let writes = [append("early"), CLEAR, append("late")];
+    assert_eq!(runner.writes(&words("k")), writes);
+    runner.close();
+}
+
+#[test]
+fn pages_that_came_early_are_not_taken_for_what_was_written_since() {
+    let runner = runner();
+    let words = bag_key("book", "words", "", text("k"));
+    // Each word is a page. The first reader wants one of two, and then the second is not the last any more.
+    runner.cut_state_evenly(4);
+    runner.set_state(words.clone(), [text("old"), text("odd")].concat());
+    let told = run_crowded(&runner, "first; say new", "words");
+    assert_eq!(told, Ok(vec!["old".to_owned(), "old odd new".to_owned()]));
+    assert_eq!(runner.pages_read(&words), 2 + 3);
+    runner.close();
+}
+
+#[test]
+fn nothing_of_a_bundle_that_failed_is_remembered_though_it_was_sent() {
+    let runner = runner();
+    let words = |key| bag_key("book", "words", "", text(key));
+    runner.set_state(words("k"), text("old"));
+    runner.set_state(words("0"), text("other"));
+    runner.promise(StateTerms::default().user_state("token"));
+    let told = |word: &str| Ok(vec![word.to_owned()]);
+    assert_eq!(run(&runner, &[("k", "words")]), told("old"));
+    let error = run_crowded(&runner, "hush; say new", "words; fail").unwrap_err();
+    assert!(error.contains("as it was told"), "{error}");
+    assert_eq!(runner.writes(&words("k")), [CLEAR, append("new")]);
+    assert_eq!(runner.writes(&words("0")), [append("x")]);
+    // The runner takes back what the bundle has written.
+    runner.set_state(words("k"), text("old"));
+    runner.set_state(words("0"), text("other"));
+    assert_eq!(run(&runner, &[("k", "words")]), told("old"));
+    assert_eq!(run(&runner, &[("0", "words")]), told("other"));
+    assert_eq!(runner.pages_read(&words("k")), 1);
+    runner.close();
+}
+
 /// What the state of one key ought to be.
 #[derive(Clone, Default)]
 struct Model {
@@ -438,6 +532,32 @@ fn a_side_input_is_fetched_once_for_a_token() {
 }
 
 #[test]
+fn bundles_that_want_a_side_input_at_once_fetch_it_once() {
+    let runner = runner();
+    let mut stage = Descriptor::new("looking");
+    let numbers = stage.source("source", i64::coder());
+    let side = stage.collection("side", i64::coder(), WindowFn::Global);
+    let out = stage.par_do_with("look", &Look, &numbers, &[("side", &side)]);
+    stage.sink("sink", &out["out"]);
+    let key = iterable_key("look", "side", "");
+    runner.set_state(key.clone(), vec![9]);
+    runner.promise(StateTerms::default().side_input("look", "side", "token"));
+    runner.hold_state();
+    let bundles: Vec<_> = (0..10).map(|_| runner.bundle(&stage).start()).collect();
+    for bundle in &bundles {
+        bundle.send("source", in_global_window([1i64]).concat());
+        bundle.end_all();
+    }
+    runner.expect_held_state(1);
+    runner.release_state();
+    for bundle in bundles {
+        assert_eq!(bundle.wait().values::<i64>("sink"), [10]);
+    }
+    assert_eq!(runner.pages_read(&key), 1);
+    runner.close();
+}
+
+#[test]
 fn all_pages_of_a_side_input_are_remembered() {
     let runner = runner();
     let mut stage = Descriptor::new("looking");
@@ -454,6 +574,29 @@ fn all_pages_of_a_side_input_are_remembered() {
         let outcome = runner.bundle(&stage).input("source", input).run();
         assert_eq!(outcome.values::<i64>("sink"), [25, 25]);
         assert_eq!(runner.pages_read(&key), 3);
+    }
+    runner.close();
+}
+
+#[test]
+fn of_a_huge_side_input_no_more_than_the_start_is_remembered() {
+    const PAGE: usize = 100 << 10;
+    let runner = runner();
+    let mut stage = Descriptor::new("looking");
+    let numbers = stage.source("source", i64::coder());
+    let side = stage.collection("side", i64::coder(), WindowFn::Global);
+    let out = stage.par_do_with("look", &Look, &numbers, &[("side", &side)]);
+    stage.sink("sink", &out["out"]);
+    let key = iterable_key("look", "side", "");
+    runner.set_state(key.clone(), vec![1; 30 * PAGE]);
+    runner.cut_state_evenly(PAGE);
+    runner.promise(StateTerms::default().side_input("look", "side", "token"));
+    // An eighth of eight megabytes is kept, however many bundles come by.
+    for pages in [30, 30 + 20, 30 + 20 + 20] {
+        let input = in_global_window([0i64]);
+        let outcome = runner.bundle(&stage).input("source", input).run();
+        assert_eq!(outcome.values::<i64>("sink"), [30 * PAGE as i64]);
+        assert_eq!(runner.pages_read(&key), pages);
     }
     runner.close();
 }

@@ -351,32 +351,59 @@ fn keys_of_a_side_input_are_looked_up() {
     }
 }
 
-#[test]
-fn a_page_that_was_asked_for_early_is_awaited() {
-    let runner = runner(8);
-    runner.cut_state_evenly(10);
-    runner.set_state(tail_key("tail"), varints([1; 100]));
-    let mut stage = Descriptor::new("early");
+/// A stage of functions that take the first value of each key only.
+fn taking_firsts() -> Descriptor {
+    let mut stage = Descriptor::new("firsts");
     let groups = stage.source("source", <Kv<String, Iter<i64>>>::coder());
     let firsts = stage.par_do("first", &First, &groups);
     stage.sink("firsts", &firsts["output"]);
-    // More readers that stop than pages may wait for readers.
+    stage
+}
+
+#[test]
+fn the_next_page_is_asked_for_before_one_is_used_up() {
+    let runner = runner(8);
+    let stage = taking_firsts();
+    runner.cut_state_evenly(10);
+    runner.set_state(tail_key("tail"), varints([1; 20]));
+    runner.hold_state();
+    let bundle = runner.bundle(&stage).start();
+    bundle.send("source", state_backed("k", &[], "tail"));
+    bundle.end_all();
+    runner.expect_held_state(1);
+    runner.answer_held_state();
+    // The function takes one value of ten, and yet there is a request for the second page.
+    runner.expect_held_state(1);
+    assert_eq!(runner.pages_read(&tail_key("tail")), 1);
+    runner.release_state();
+    assert_eq!(bundle.wait().values::<i64>("firsts"), [1]);
+    // It was answered while the bundle lived. There is no third one to ask for.
+    assert_eq!(runner.pages_read(&tail_key("tail")), 2);
+    runner.close();
+}
+
+#[test]
+fn readers_that_stop_early_do_not_matter_to_others() {
+    let runner = runner(9);
+    let stage = taking_firsts();
+    runner.cut_state_evenly(10);
+    runner.set_state(tail_key("tail"), varints([1; 100]));
+    // The second page, which nobody has read, serves all who come after the first.
     let input = (0..20).map(|n| state_backed(&n.to_string(), &[], "tail"));
     let outcome = runner.bundle(&stage).input("source", input).run();
     assert_eq!(outcome.values::<i64>("firsts"), [1; 20]);
-    // The first page each time, and the second, which the next one to stop does not ask for again.
     assert_eq!(runner.pages_read(&tail_key("tail")), 21);
-
-    // One that is refused fails nobody but its reader.
-    let runner = {
-        runner.close();
-        self::runner(9)
-    };
-    runner.cut_state_evenly(1);
-    runner.set_state(tail_key("tail"), vec![1, 0x80]);
-    let input = [state_backed("k", &[], "tail")];
+    // More of them than pages may wait for readers.
+    let tail = |n: i64| format!("tail {n}");
+    for n in 0..20 {
+        runner.set_state(tail_key(tail(n)), varints([n; 100]));
+    }
+    let input = (0..20).map(|n| state_backed(&n.to_string(), &[], &tail(n)));
     let outcome = runner.bundle(&stage).input("source", input).run();
-    assert_eq!(outcome.values::<i64>("firsts"), [1]);
+    assert_eq!(outcome.values::<i64>("firsts"), Vec::from_iter(0..20));
+    for n in 0..20 {
+        assert_eq!(runner.pages_read(&tail_key(tail(n))), 2);
+    }
     runner.close();
 }
 
