@@ -18,7 +18,7 @@ const MOST_BYTES: usize = 4 << 20;
 /// What holding one key costs besides its bytes and those of its values.
 const KEY_COST: usize = 128;
 
-/// What was looked up in one window of one bundle.
+/// What was looked up in one window of one bundle, and whether it is any use to ask for all at once.
 pub(super) struct Lookups<V> {
     singles: usize,
     all: All<V>,
@@ -28,7 +28,7 @@ enum All<V> {
     Unasked,
     /// The values of every key, by its encoding.
     Held(HashMap<Vec<u8>, Iter<V>>),
-    /// The runner has no such answer, or it is too much to hold.
+    /// The runner has no such answer, or it is too much to hold. Most likely that stays so: later bundles do not try again.
     Unfit,
 }
 
@@ -42,6 +42,14 @@ impl<V> Default for Lookups<V> {
 }
 
 impl<V: Element> Lookups<V> {
+    /// Goes to another window or bundle.
+    pub(super) fn forget(&mut self) {
+        self.singles = 0;
+        if let All::Held(_) = self.all {
+            self.all = All::Unasked;
+        }
+    }
+
     /// The values of `key`, whose encoding is `bytes`.
     pub(super) fn find<K: Element>(
         &mut self,

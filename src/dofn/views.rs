@@ -168,7 +168,7 @@ impl<K: Element, V: Element> View for Map<K, V> {
 
     fn forget(&mut self) {
         self.seen.clear();
-        self.lookups = Lookups::default();
+        self.lookups.forget();
     }
 }
 
@@ -219,6 +219,6 @@ impl<K: Element, V: Element> View for MultiMap<K, V> {
     }
 
     fn forget(&mut self) {
-        *self.lookups.get_mut() = Lookups::default();
+        self.lookups.get_mut().forget();
     }
 }

@@ -512,9 +512,11 @@ fn keys_are_looked_up_one_by_one_where_all_at_once_will_not_do() {
     entries.extend(5_000_000u32.to_be_bytes());
     entries.extend(vec![0; 5_000_000]);
     large.set_state(whole.clone(), entries);
-    look_up(&large, &stage, 5);
-    assert_eq!(asked_for(&large, 5), [1; 5]);
-    assert_eq!(large.pages_read(&whole), 1);
+    for bundles in 1..=2 {
+        look_up(&large, &stage, 5);
+        assert_eq!(asked_for(&large, 5), [bundles; 5]);
+        assert_eq!(large.pages_read(&whole), 1);
+    }
     large.close();
     // The runner does not say that it can do it.
     let unable = runner(14);

@@ -260,14 +260,27 @@ impl DoFn for LookUpAll {
 }
 
 fn side_multimap(case: &mut Case) {
-    let keys = case.p.create("Keys", ["a", "b", "c"].map(String::from));
-    let map = [pair("a", 1i64), pair("b", 2), pair("a", 3), pair("a", 1)];
+    // So many that a worker asks for all at once where the runner can tell.
+    let names = ["a", "b", "c", "d", "e"];
+    let keys = case.p.create("Keys", names.map(String::from));
+    let map = [
+        ("a", 1i64),
+        ("b", 2),
+        ("a", 3),
+        ("d", 4),
+        ("a", 1),
+        ("e", 5),
+        ("d", 4),
+    ];
+    let map = map.map(|(key, value)| pair(key, value));
     let map = case.p.create("Map", map).as_multimap();
     let out = keys.par_do_with("Look up", LookUpAll, LookUpAllIoSides { map });
     case.expect(&out.found).contains_in_any_order([
         pair("a", vec![1, 1, 3]),
         pair("b", vec![2]),
         pair("c", vec![]),
+        pair("d", vec![4, 4]),
+        pair("e", vec![5]),
     ]);
 }
 
