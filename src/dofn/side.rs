@@ -96,6 +96,9 @@ pub type EncodeKey = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
 /// Finds the encoded window of a side input that belongs to an encoded window of the main input.
 pub type SideWindows = Arc<dyn Fn(&[u8]) -> Result<Bytes> + Send + Sync>;
 
+/// Keys, each with its values.
+type Grouped<K, V> = Iter<Kv<K, Iter<V>>>;
+
 /// Reads a side input in the window that belongs to the element in hand.
 pub struct SideReader {
     state: Arc<dyn StatePort>,
@@ -240,7 +243,7 @@ impl SideReader {
     ///
     /// # Errors
     /// Read outside of `process`.
-    pub fn entries<K: Element, V: Element>(&self) -> Result<Option<Iter<Kv<K, Iter<V>>>>> {
+    pub fn entries<K: Element, V: Element>(&self) -> Result<Option<Grouped<K, V>>> {
         self.check()?;
         if !self.state.has_whole_multimaps() {
             return Ok(None);

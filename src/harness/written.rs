@@ -106,43 +106,10 @@ impl Written {
     /// Records that a key was written, and what is behind it now. False if there is no room for that.
     pub(super) fn note(&mut self, key: &StateKey, contents: Contents) -> bool {
         let is_noted = match key {
-            StateKey::BagUser(cell) => {
-                let is_known = self.bags.contains_key(cell);
-                let room = self.room(is_known);
-                let room = room.is_some_and(|room| {
-                    let contents = contents.filter(|data| data.len() <= room);
-                    self.bytes += cost(&contents) + cell.key.len();
-                    if let Some(before) = self.bags.insert(cell.clone(), contents) {
-                        self.bytes -= cost(&before) + cell.key.len();
-                    }
-                    true
-                });
-                room
-            }
+            StateKey::BagUser(cell) => self.note_bag(cell, contents),
             StateKey::MultimapUser(cell, key) => self.note_value(cell, key, contents),
-            StateKey::MultimapKeysUser(cell) => {
-                if let Some(before) = self.maps.remove(cell) {
-                    self.bytes -= before.bytes;
-                }
-                self.room(false).is_some() && {
-                    let bytes = RECORD_BYTES + cell.key.len();
-                    self.bytes += bytes;
-                    let map = Map {
-                        is_cleared: true,
-                        bytes,
-                        ..Map::default()
-                    };
-                    self.maps.insert(cell.clone(), map);
-                    true
-                }
-            }
-            StateKey::OrderedListUser(cell, ..) => {
-                self.lists.contains(cell)
-                    || self.room(false).is_some() && {
-                        self.bytes += RECORD_BYTES + cell.key.len();
-                        self.lists.insert(cell.clone())
-                    }
-            }
+            StateKey::MultimapKeysUser(cell) => self.note_cleared(cell),
+            StateKey::OrderedListUser(cell, ..) => self.note_list(cell),
             _ => true,
         };
         self.has_gaps |= !is_noted;
@@ -153,6 +120,47 @@ impl Written {
     fn room(&self, has_record: bool) -> Option<usize> {
         let room = MOST_BYTES.saturating_sub(self.bytes);
         (has_record || room > 0).then_some(room)
+    }
+
+    fn note_bag(&mut self, cell: &CellKey, contents: Contents) -> bool {
+        let Some(room) = self.room(self.bags.contains_key(cell)) else {
+            return false;
+        };
+        let contents = contents.filter(|data| data.len() <= room);
+        self.bytes += cost(&contents) + cell.key.len();
+        if let Some(before) = self.bags.insert(cell.clone(), contents) {
+            self.bytes -= cost(&before) + cell.key.len();
+        }
+        true
+    }
+
+    fn note_list(&mut self, cell: &CellKey) -> bool {
+        if self.lists.contains(cell) {
+            return true;
+        }
+        if self.room(false).is_none() {
+            return false;
+        }
+        self.bytes += RECORD_BYTES + cell.key.len();
+        self.lists.insert(cell.clone());
+        true
+    }
+
+    fn note_cleared(&mut self, cell: &CellKey) -> bool {
+        if let Some(before) = self.maps.remove(cell) {
+            self.bytes -= before.bytes;
+        }
+        if self.room(false).is_none() {
+            return false;
+        }
+        let map = Map {
+            is_cleared: true,
+            bytes: RECORD_BYTES + cell.key.len(),
+            ..Map::default()
+        };
+        self.bytes += map.bytes;
+        self.maps.insert(cell.clone(), map);
+        true
     }
 
     fn note_value(&mut self, cell: &CellKey, key: &Bytes, contents: Contents) -> bool {
