@@ -1,7 +1,8 @@
 """Services for pipelines to ask, and what these pipelines have in common.
 
 `FERROBEAM_BIN` is the path of the built `ferrobeam`; the examples lie in the folder `examples` beside it. A running
-service may be named instead: `FERROBEAM_SERVICE=host:port` is used wherever the binary's own catalogue is meant.
+service may be named instead: `FERROBEAM_SERVICE=host:port` is used wherever the binary's own catalogue is meant. The module
+`runners` says what else runs on which runners.
 """
 
 import os
