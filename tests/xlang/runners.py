@@ -48,8 +48,11 @@ class Runner:
         if name == "default":
             return
         command, flags = JOB_SERVICES[name]
+        xtask = os.environ.get(XTASK)
+        if not xtask:
+            raise RuntimeError(f"{XTASK} is not set: run these tests by `cargo verify xlang`")
         self.process = subprocess.Popen(
-            [os.environ[XTASK], *command, "--log", log], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [xtask, *command, "--log", log], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         line = self.process.stdout.readline()
         if not line.startswith("ENDPOINT="):

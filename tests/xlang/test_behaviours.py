@@ -14,8 +14,8 @@ from apache_beam.utils.timestamp import Timestamp
 
 from runners import eventually
 
-# A pipeline of a few elements takes seconds on the slowest runner; one that hangs must not hold up the rest.
-pytestmark = pytest.mark.timeout(60)
+# Pipelines of a few elements take seconds, but a runner must start first, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(120)
 
 
 def rust(name, service, **config):
@@ -29,6 +29,11 @@ def suite_transform(name, suite):
 
 
 PAIR = typing.Tuple[str, int]
+
+
+def create(pipeline, label, kind, *elements):
+    """Elements that are not spread over workers: that would cost runners a stage each."""
+    return pipeline | label >> beam.Create(elements, reshuffle=False).with_output_types(kind)
 
 
 class Place(typing.NamedTuple):
@@ -104,13 +109,13 @@ def test_python_rust_python(runner, behaviours):
     seen = Seen()
     with runner.pipeline() as pipeline:
         for name, (kind, values, expected) in VALUES.items():
-            there = pipeline | f"{name} there" >> beam.Create(values, reshuffle=False).with_output_types(kind)
+            there = create(pipeline, f"{name} there", kind, *values)
             back = there | name >> rust(name, behaviours)
             if name == "reverse_list":
                 # It may be any iterable on the way.
                 back |= beam.Map(list)
             seen.add(name, back, *expected)
-        readings = pipeline | beam.Create(READINGS).with_output_types(Reading)
+        readings = create(pipeline, "Readings", Reading, *READINGS)
         seen.add("rows", readings | "Rows" >> rust("correct", behaviours) | beam.Map(plain), *CORRECTED)
         seen.check()
 
@@ -126,8 +131,8 @@ class TellWindow(beam.DoFn):
 
 
 def timed(pipeline, label, kind, *elements):
-    create = pipeline | f"{label} untimed" >> beam.Create(elements)
-    return create | label >> beam.MapTuple(TimestampedValue).with_output_types(kind)
+    untimed = create(pipeline, f"{label} untimed", typing.Tuple[kind, float], *elements)
+    return untimed | label >> beam.MapTuple(TimestampedValue).with_output_types(kind)
 
 
 def test_windowed(runner, behaviours, suite):
@@ -188,7 +193,7 @@ def test_gbk_on_foreign_key(runner, behaviours, suite):
     points = [(Point(1, 2), 1), (Point(2, 1), 10), (Point(1, 2), 100)]
     seen = Seen()
     with runner.pipeline() as pipeline:
-        pairs = pipeline | beam.Create(points).with_output_types(typing.Tuple[Point, int])
+        pairs = create(pipeline, "Points", typing.Tuple[Point, int], *points)
         grouped = pairs | suite_transform("test:gbk", suite) | beam.MapTuple(lambda point, n: (point, sorted(n)))
         seen.add("grouped", grouped, (Point(1, 2), [1, 100]), (Point(2, 1), [10]))
         seen.add("counted", pairs | suite_transform("count", suite), *((pair, 1) for pair in points))
@@ -196,7 +201,7 @@ def test_gbk_on_foreign_key(runner, behaviours, suite):
         seen.add("summed", sums, (Point(1, 2), 1010), (Point(2, 1), 100))
 
         # And the other way: Python groups by rows of Rust.
-        words = pipeline | "Words" >> beam.Create(["ab", "b", "ac", "xyz"]).with_output_types(str)
+        words = create(pipeline, "Words", str, "ab", "b", "ac", "xyz")
         sums = words | rust("measure", behaviours) | beam.CombinePerKey(sum)
         sums |= "Plain" >> beam.MapTuple(lambda measure, n: (measure.initial, measure.letters, n))
         seen.add("by rows", sums, ("a", 2, 2), ("b", 1, 1), ("x", 3, 1))
@@ -215,11 +220,11 @@ def test_side_foreign(runner, behaviours, suite):
 
     seen = Seen()
     with runner.pipeline() as pipeline:
-        numbers = pipeline | "Numbers" >> beam.Create([1, 2, 3]).with_output_types(int)
+        numbers = create(pipeline, "Numbers", int, 1, 2, 3)
         negative = numbers | rust("negate", behaviours)
         total = negative | suite_transform("test:comgl", suite)
         pairs = negative | suite_transform("count", suite)
-        made = pipeline | "Keys" >> beam.Create([-1, -3]) | beam.Map(
+        made = create(pipeline, "Keys", int, -1, -3) | beam.Map(
             read,
             beam.pvalue.AsSingleton(total),
             beam.pvalue.AsList(negative),
@@ -230,12 +235,12 @@ def test_side_foreign(runner, behaviours, suite):
         each = (-6, [-3, -2, -1], [-3, -2, -1], 1, [1])
         seen.add("Python", made, (-1, *each), (-3, *each))
         sides = {
-            "keys": pipeline | "Letters" >> beam.Create(["a"]).with_output_types(str),
+            "keys": create(pipeline, "Letters", str, "a"),
             # One side input is of Rust, the others are of Python.
             "offset": total,
             "all": numbers,
-            "one": pipeline | "One" >> beam.Create([("a", 1)]).with_output_types(PAIR),
-            "many": pipeline | "None" >> beam.Create([]).with_output_types(PAIR),
+            "one": create(pipeline, "One", PAIR, ("a", 1)),
+            "many": create(pipeline, "None", PAIR),
         }
         found = sides | rust("look_up", behaviours) | "Found" >> beam.Map(looked_up)
         seen.add("Rust", found, ("a", -6, [1, 2, 3], 1, []))
@@ -246,11 +251,11 @@ def test_side_from_other_sdk(runner, behaviours):
     seen = Seen()
     with runner.pipeline() as pipeline:
         sides = {
-            "keys": pipeline | "Keys" >> beam.Create(["a", "b", "c"]).with_output_types(str),
-            "offset": pipeline | "Offset" >> beam.Create([-7]).with_output_types(int),
-            "all": pipeline | "All" >> beam.Create([3, 1, 2]).with_output_types(int),
-            "one": pipeline | "One" >> beam.Create([("a", 1), ("b", 2)]).with_output_types(PAIR),
-            "many": pipeline | "Many" >> beam.Create([("a", 2), ("c", 3), ("a", 1)]).with_output_types(PAIR),
+            "keys": create(pipeline, "Keys", str, "a", "b", "c"),
+            "offset": create(pipeline, "Offset", int, -7),
+            "all": create(pipeline, "All", int, 3, 1, 2),
+            "one": create(pipeline, "One", PAIR, ("a", 1), ("b", 2)),
+            "many": create(pipeline, "Many", PAIR, ("a", 2), ("c", 3), ("a", 1)),
         }
         seen.add(
             "views",
@@ -277,7 +282,7 @@ def test_side_from_other_sdk(runner, behaviours):
 def test_two_services(runner, behaviours, more_behaviours):
     """Workers run in the processes of their services."""
     with runner.pipeline() as pipeline:
-        signed = pipeline | beam.Create(["a", "b"]).with_output_types(str)
+        signed = create(pipeline, "Letters", str, "a", "b")
         for step, service in enumerate((behaviours, more_behaviours, behaviours)):
             signed |= f"Sign {step}" >> rust("sign", service)
         first, second = behaviours.process.pid, more_behaviours.process.pid
@@ -293,7 +298,7 @@ TEXTS = ["12", "word", "a-b", "-1", ""]
 def test_multi_output(runner, behaviours, suite):
     seen = Seen()
     with runner.pipeline() as pipeline:
-        texts = pipeline | beam.Create(TEXTS).with_output_types(str)
+        texts = create(pipeline, "Texts", str, *TEXTS)
         by_kind = texts | rust("sort", behaviours)
         seen.add("numbers", by_kind["numbers"], 12, -1)
         seen.add("words", by_kind["words"], "word", "")
@@ -337,7 +342,7 @@ STEP = "Outer/Mine/Sort/By kind"
 def run_outer(runner, behaviours, texts):
     """Names of transforms by their ids, and what came of the pipeline."""
     pipeline = runner.pipeline()
-    pipeline | beam.Create(texts).with_output_types(str) | "Outer" >> Outer(behaviours)
+    create(pipeline, "Texts", str, *texts) | "Outer" >> Outer(behaviours)
     transforms = pipeline.to_runner_api().components.transforms
     result = pipeline.run()
     result.wait_until_finish()
