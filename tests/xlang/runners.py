@@ -29,12 +29,19 @@ JOB_SERVICES = {
 }
 
 
+KNOWN = ["default", *JOB_SERVICES]
+
+
 def chosen():
     names = (os.environ.get(RUNNERS) or QUICK).split(",")
-    unknown = set(names) - {"default", *JOB_SERVICES}
-    if unknown:
-        raise ValueError(f"{RUNNERS} names {sorted(unknown)}; there are default, {', '.join(JOB_SERVICES)}")
+    check(RUNNERS, names)
     return names
+
+
+def check(where, names):
+    unknown = set(names).difference(KNOWN)
+    if unknown:
+        raise ValueError(f"{where} names {sorted(unknown)}; there are {', '.join(KNOWN)}")
 
 
 class Runner:
@@ -92,7 +99,12 @@ def exclusions():
         head, *rows = csv.reader(table, delimiter="\t", quoting=csv.QUOTE_NONE)
     if head != list(Exclusion._fields):
         raise ValueError(f"exclusions.tsv has the columns {head}")
-    return [Exclusion(*row) for row in rows]
+    excluded = [Exclusion(*row) for row in rows]
+    check("exclusions.tsv", [one.runner for one in excluded])
+    for one in excluded:
+        if one.hangs not in ("", "hangs") or not one.reason:
+            raise ValueError(f"exclusions.tsv: {one.test} needs a reason, and \"hangs\" or nothing")
+    return excluded
 
 
 def eventually(found, seconds=10):
