@@ -331,9 +331,7 @@ impl Collection for Rows {
 /// The input as elements of type `T`.
 fn fit<T: Element>(name: &str, input: &PCollection<Raw>) -> Result<PCollection<T>> {
     let (coder, wanted) = (input.coder()?, T::coder());
-    if let Err(why) = Transcoder::between(&coder, &wanted)
-        && !wanted.is(RAW_CODER)
-    {
+    if let Err(why) = Transcoder::check(&coder, &wanted) {
         return Err(Error::config(format!(
             "the elements of the input `{name}` are not what this transform takes: {}; {}",
             why.message(),

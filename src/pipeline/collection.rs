@@ -91,8 +91,8 @@ impl PCollection<Raw> {
     /// Its coder is not that of `T`; length prefixes and the ids of schemas make no difference.
     pub fn typed<T: Element>(&self) -> Result<PCollection<T>> {
         let (coder, wanted) = (self.coder()?, T::coder());
-        match Transcoder::between(&coder, &wanted) {
-            Ok(_) => Ok(self.pipeline.handle(self.id.clone())),
+        match Transcoder::check(&coder, &wanted) {
+            Ok(()) => Ok(self.pipeline.handle(self.id.clone())),
             Err(_) => {
                 let error = Error::config(format!(
                     "the elements are encoded as {coder}, but {} is encoded as {wanted}; convert them before this \

@@ -154,7 +154,7 @@ where
     let coder = graph.components.resolve_coder(&coder_id)?;
     let (_, value) = group::pair(&coder)?;
     let takes = C::In::coder();
-    if Transcoder::between(value, &takes).is_err() {
+    if Transcoder::check(value, &takes).is_err() {
         return Err(Error::config(format!(
             "{} combines values of {takes}, but these are encoded as {value}; convert them first",
             C::NAME

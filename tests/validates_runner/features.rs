@@ -43,7 +43,7 @@ fn text() -> String {
     groups.dedup();
     let heads = Runner::ALL.map(Runner::title);
     let mut text = format!(
-        "| behaviours | {} | without a runner | not yet |\n",
+        "| behaviours | {} | by other tests | not yet |\n",
         heads.join(" | ")
     );
     writeln!(text, "|---|{}---|---|", "---|".repeat(heads.len())).unwrap();

@@ -1,7 +1,8 @@
 """Services for pipelines to ask, and what these pipelines have in common.
 
 `FERROBEAM_BIN` is the path of the built `ferrobeam`; the examples lie in the folder `examples` beside it. A running
-service may be named instead: `FERROBEAM_SERVICE=host:port` is used wherever the binary's own catalogue is meant.
+service may be named instead: `FERROBEAM_SERVICE=host:port` is used wherever the binary's own catalogue is meant. The module
+`runners` says what else runs on which runners.
 """
 
 import os
@@ -11,6 +12,8 @@ import subprocess
 import grpc
 import pytest
 from apache_beam.portability.api import beam_expansion_api_pb2_grpc
+
+import runners
 
 SERVICE = "FERROBEAM_SERVICE"
 BINARY = "FERROBEAM_BIN"
@@ -81,6 +84,45 @@ def suite(logs):
     """The address of the example with the transforms of Beam's suite."""
     for service in running(binary("xlang_suite"), logs / "xlang_suite.log"):
         yield service.address
+
+
+@pytest.fixture(scope="session")
+def behaviours(logs):
+    """The service with the transforms of `service`."""
+    yield from running(binary("xlang_behaviours"), logs / "xlang_behaviours.log")
+
+
+@pytest.fixture(scope="session")
+def more_behaviours(logs):
+    """Another process of the same service."""
+    yield from running(binary("xlang_behaviours"), logs / "more_xlang_behaviours.log")
+
+
+@pytest.fixture(scope="session")
+def runner(request, logs):
+    """Each runner that was chosen. A test that takes it runs on all of them."""
+    runner = runners.Runner(request.param, logs / f"{request.param}.log")
+    yield runner
+    runner.stop()
+
+
+def pytest_generate_tests(metafunc):
+    if "runner" in metafunc.fixturenames:
+        metafunc.parametrize("runner", runners.chosen(), indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items):
+    """What is excluded must fail, or is not tried if it would never end."""
+    for item in items:
+        if "runner" not in item.fixturenames:
+            continue
+        for excluded in runners.exclusions():
+            if not hasattr(item.module, excluded.test):
+                raise pytest.UsageError(f"exclusions.tsv names {excluded.test}, which is no test")
+            if (excluded.test, excluded.runner) != (item.originalname, item.callspec.params["runner"]):
+                continue
+            mark = pytest.mark.skip if excluded.hangs else pytest.mark.xfail(strict=True)
+            item.add_marker(mark(reason=excluded.reason))
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "xlang",
-        about: "Python pipelines of our own against the ferrobeam binary",
+        about: "Python pipelines of our own, with Rust transforms, on the quick runners",
         default: true,
         run: pytest::xlang,
     },
@@ -67,7 +67,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "conformance-full",
-        about: "every behaviour of tests/validates_runner on every runner",
+        about: "every behaviour of tests/validates_runner and tests/xlang on every runner",
         default: false,
         run: conformance::full,
     },

@@ -75,12 +75,8 @@ impl Transcoder {
         if alike(from, to) {
             return Ok(None);
         }
-        let step = Step::between(from, to, Nesting::Outer).map_err(|cause| {
-            Error::descriptor(format!(
-                "values of {from} cannot be turned into values of {to}: {}",
-                cause.message()
-            ))
-        })?;
+        let step =
+            Step::between(from, to, Nesting::Outer).map_err(|cause| unlike(from, to, &cause))?;
         let tails = match (step.iterable(), iterables(from)) {
             (None, _) => Tails::Same,
             (Some(element), 1) => Tails::Of(Arc::new(element.clone())),
@@ -90,6 +86,21 @@ impl Transcoder {
             step: Arc::new(step),
             tails,
         }))
+    }
+
+    /// Whether elements of a collection whose coder is `from` can be read as values of `to`. Pipelines may say coders that
+    /// this worker does not know without length prefixes: a runner adds them, at the latest on the wire.
+    ///
+    /// # Errors
+    /// Coders of different types: the error names both.
+    pub fn check(from: &Coder, to: &Coder) -> Result<()> {
+        if alike(from, to) {
+            return Ok(());
+        }
+        match Step::between(&plain(from), to, Nesting::Outer) {
+            Ok(_) => Ok(()),
+            Err(cause) => Err(unlike(from, to, &cause)),
+        }
     }
 
     /// Reads one value from `input` and appends it to `out`. What was appended before an error is unspecified.
@@ -105,6 +116,14 @@ impl Transcoder {
     ) -> Result<()> {
         self.step.convert(input, at, out, out_at)
     }
+}
+
+#[cold]
+fn unlike(from: &Coder, to: &Coder, cause: &Error) -> Error {
+    Error::descriptor(format!(
+        "values of {from} cannot be turned into values of {to}: {}",
+        cause.message()
+    ))
 }
 
 /// The form in which raw values travel between functions, so that it does not matter how the wire frames them on

@@ -198,6 +198,16 @@ fn types_are_checked_where_they_are_claimed() {
 }
 
 #[test]
+fn parts_that_only_the_caller_can_read_are_raw() {
+    let part = part();
+    let pairs = part.collection("pairs").unwrap();
+    assert!(pairs.typed::<Raw>().is_ok());
+    assert!(pairs.typed::<Kv<Raw, String>>().is_ok());
+    assert!(pairs.typed::<Kv<Raw, i64>>().is_err());
+    assert!(pairs.typed::<Kv<String, Raw>>().is_err());
+}
+
+#[test]
 fn equal_requests_have_equal_answers() {
     let one = || {
         let part = part();

@@ -8,6 +8,9 @@ const fn elsewhere(file: &'static str, test: &'static str) -> How {
 
 const EXPANSION: &str = "tests/xlang/test_expansion.py";
 
+/// It runs on the same runners as what stands here.
+const XLANG: &str = "tests/xlang/test_behaviours.py";
+
 pub(crate) const ROWS: &[(&str, How)] = &[
     (
         "pardo_unknown_coder_passthrough",
@@ -41,7 +44,10 @@ pub(crate) const ROWS: &[(&str, How)] = &[
     ("combine_global_top", How::Waits),
     ("combine_global_sample", How::Waits),
     ("combine_tuple", How::Waits),
-    ("side_from_other_sdk", How::Waits),
+    (
+        "side_from_other_sdk",
+        elsewhere(XLANG, "def test_side_from_other_sdk("),
+    ),
     ("state_after_failure", How::Waits),
     (
         "state_unkeyed_refused",
@@ -157,12 +163,30 @@ pub(crate) const ROWS: &[(&str, How)] = &[
         "wait_timeout",
         elsewhere("tests/job_service/jobs.rs", "fn waiting_has_an_end("),
     ),
-    ("xlang_python_rust_python", How::Waits),
-    ("xlang_windowed", How::Waits),
-    ("xlang_gbk_on_foreign_key", How::Waits),
-    ("xlang_side_foreign", How::Waits),
-    ("xlang_two_services", How::Waits),
-    ("xlang_multi_output", How::Waits),
-    ("xlang_no_input", How::Waits),
-    ("xlang_composite_names", How::Waits),
+    (
+        "xlang_python_rust_python",
+        elsewhere(XLANG, "def test_python_rust_python("),
+    ),
+    ("xlang_windowed", elsewhere(XLANG, "def test_windowed(")),
+    (
+        "xlang_gbk_on_foreign_key",
+        elsewhere(XLANG, "def test_gbk_on_foreign_key("),
+    ),
+    (
+        "xlang_side_foreign",
+        elsewhere(XLANG, "def test_side_foreign("),
+    ),
+    (
+        "xlang_two_services",
+        elsewhere(XLANG, "def test_two_services("),
+    ),
+    (
+        "xlang_multi_output",
+        elsewhere(XLANG, "def test_multi_output("),
+    ),
+    ("xlang_no_input", elsewhere(XLANG, "def test_no_input(")),
+    (
+        "xlang_composite_names",
+        elsewhere(XLANG, "def test_composite_names("),
+    ),
 ];

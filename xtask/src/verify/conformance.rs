@@ -66,8 +66,8 @@ pub(super) fn run(project: &Project) -> Result<Count> {
     Ok(count)
 }
 
-/// Runs the pipelines of `tests/validates_runner` on all runners, one runner after the other: none needs the memory that
-/// another has, and Spark's runs one job at a time.
+/// Runs the pipelines of `tests/validates_runner`, and those of several SDKs, on all runners, one runner after the other:
+/// none needs the memory that another has, and Spark's runs one job at a time.
 pub(super) fn full(project: &Project) -> Result<Count> {
     let mut count = Count::default();
     for runners in [
@@ -77,8 +77,9 @@ pub(super) fn full(project: &Project) -> Result<Count> {
         "flink,flink_streaming",
         "spark",
     ] {
-        let runners = [("FERROBEAM_RUNNERS", runners)];
-        count += super::rust::test(project, &["--test", "validates_runner"], &runners)?;
+        let environment = [("FERROBEAM_RUNNERS", runners)];
+        count += super::rust::test(project, &["--test", "validates_runner"], &environment)?;
+        count += super::pytest::behaviours(project, runners)?;
     }
     Ok(count)
 }

@@ -71,6 +71,17 @@ pub(super) fn xlang(project: &Project) -> Result<Count> {
     run(project, pytest, "xlang")
 }
 
+/// What pipelines of several SDKs may expect, on the runners named.
+pub(super) fn behaviours(project: &Project, runners: &str) -> Result<Count> {
+    build(project, &["--examples"])?;
+    let mut pytest = pytest(project, "tests/xlang/test_behaviours.py")?;
+    pytest
+        .env("FERROBEAM_BIN", project.programs.join("ferrobeam"))
+        .env("FERROBEAM_RUNNERS", runners);
+    let name = runners.replace(',', "-");
+    run(project, pytest, &format!("behaviours-{name}"))
+}
+
 /// Builds programs of the workspace.
 fn build(project: &Project, targets: &[&str]) -> Result<()> {
     let mut command = project.cargo(&["build"]);
