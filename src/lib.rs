@@ -93,7 +93,7 @@ pub mod submit;
 pub mod testing;
 pub mod window;
 
-pub use beam_derive::{CombineFn, DoFn, Ports, Row, WindowFunction};
+pub use beam_derive::{CombineFn, DoFn, Order, Ports, Row, WindowFunction};
 pub use element::row::{DynRow, Row, Schema};
 pub use element::{Element, Iter, Kv, Timestamp};
 pub use error::{Context, Error, ErrorKind, Result};

@@ -49,6 +49,7 @@ pub(crate) fn build<C: CombineFn>(
                 for part in &parts {
                     function.merge(&mut acc, part?);
                 }
+                function.compact(&mut acc);
                 Ok(acc)
             })?
         }

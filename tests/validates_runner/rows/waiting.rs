@@ -38,9 +38,6 @@ pub(crate) const ROWS: &[(&str, How)] = &[
             "fn log_entries_name_bundle_and_transform_and_arrive_before_the_end(",
         ),
     ),
-    ("combine_global_top", How::Waits),
-    ("combine_global_sample", How::Waits),
-    ("combine_tuple", How::Waits),
     ("side_from_other_sdk", How::Waits),
     ("state_after_failure", How::Waits),
     (
