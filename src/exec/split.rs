@@ -46,7 +46,13 @@ pub(crate) fn stop_index(index: i64, stop: i64, done: f64, desired: &DesiredSpli
     let keep = remainder(index, stop, done, desired) * fraction(desired)?;
     let wanted = index + ((done + keep).round() as i64).max(1);
     let cut = nearest(wanted, index, stop, &desired.allowed)?;
-    (index < cut && cut < stop).then_some(cut)
+    (index < cut && cut < stop && !is_behind_all(cut, index, desired)).then_some(cut)
+}
+
+/// Whether a cut gives nothing away: it lies behind all that the runner means to send. A bundle that has more than that in
+/// hand shows that the runner does not know.
+fn is_behind_all(cut: i64, index: i64, desired: &DesiredSplit) -> bool {
+    index < desired.estimated_elements && desired.estimated_elements <= cut
 }
 
 fn fraction(desired: &DesiredSplit) -> Option<f64> {
@@ -124,9 +130,11 @@ mod tests {
             (0, i64::MAX, desired(0.5, 16, &[]), Some(8)),
             (3, 10, desired(0.5, 16, &[]), Some(7)),
             // Nothing left to give away.
-            (15, i64::MAX, desired(0.5, 16, &[]), Some(16)),
+            (15, i64::MAX, desired(0.5, 16, &[]), None),
+            (15, i64::MAX, desired(0.0, 16, &[]), None),
             (8, 9, desired(0.0, 16, &[]), None),
-            // An unknown number of elements.
+            // An unknown number of elements, or more than the runner expected.
+            (16, i64::MAX, desired(0.0, 16, &[]), Some(17)),
             (4, i64::MAX, desired(0.5, 0, &[]), Some(5)),
             // Only where allowed.
             (0, i64::MAX, desired(0.5, 16, &[2, 3, 12]), Some(12)),

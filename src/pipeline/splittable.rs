@@ -108,7 +108,7 @@ impl Pipeline {
         })
     }
 
-    /// The numbers of a range, in parts that many workers may emit.
+    /// The numbers of a range, in parts that many workers may emit. A range up to [`i64::MAX`] fails: it has no end.
     pub fn sequence(&self, label: &str, numbers: Range<i64>) -> PCollection<i64> {
         let Range { start, end } = numbers;
         self.scope(label, |_| {

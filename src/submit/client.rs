@@ -9,7 +9,7 @@ use beam_proto::job::{
 };
 use beam_proto::pipeline::Pipeline;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::{JobState, artifacts};
 use crate::error::{Error, Result};
@@ -42,10 +42,26 @@ pub(super) async fn connect(what: &str, endpoint: &str) -> Result<Channel> {
 /// A call that the runner did not answer as it should.
 #[cold]
 pub(super) fn refused(what: &str, status: &Status) -> Error {
-    Error::transport(format!(
-        "the runner refused to {what}: {}",
-        status.message()
-    ))
+    // Java's job servers have no message for what they did not expect.
+    let why = match status.message() {
+        "" => status.code().description(),
+        message => message,
+    };
+    Error::transport(format!("the runner refused to {what}: {why}"))
+}
+
+/// How often the state of a job is asked for, if the runner stumbles over the question.
+const ASKS_FOR_STATE: u32 = 4;
+
+/// How long to wait before asking again; twice as long each time.
+const BEFORE_ASKING_AGAIN: Duration = Duration::from_millis(50);
+
+/// Whether a call may succeed if it is made again: the runner does not say that the call is wrong.
+fn is_passing(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unknown | Code::Internal | Code::Unavailable
+    )
 }
 
 impl JobClient {
@@ -91,11 +107,20 @@ impl JobClient {
         Ok(run.into_inner().job_id)
     }
 
+    /// The state that the job is in. Asking changes nothing, so that a runner which stumbles is asked again.
     pub(super) async fn state(&mut self, job: &str) -> Result<JobState> {
-        let request = GetJobStateRequest { job_id: job.into() };
-        let answer = self.jobs.get_state(request).await;
-        let answer = answer.map_err(|status| refused("tell the job's state", &status))?;
-        Ok(answer.into_inner().state().into())
+        let mut asks = 1;
+        loop {
+            let request = GetJobStateRequest { job_id: job.into() };
+            match self.jobs.get_state(request).await {
+                Ok(answer) => return Ok(answer.into_inner().state().into()),
+                Err(status) if asks < ASKS_FOR_STATE && is_passing(&status) => {
+                    tokio::time::sleep(BEFORE_ASKING_AGAIN * (1 << asks)).await;
+                    asks += 1;
+                }
+                Err(status) => return Err(refused("tell the job's state", &status)),
+            }
+        }
     }
 
     /// The states that the job is in and comes to.
@@ -128,3 +153,6 @@ impl JobClient {
         Ok(answer.into_inner().metrics.unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,4 +83,8 @@ fn sequences() {
     let mut tester = SplittableTester::of(Sequence { start: -2, end: 3 });
     let numbers = tester.run([vec![]]).expect("nothing fails").values();
     assert_eq!(numbers, [-2, -1, 0, 1, 2]);
+    let end = i64::MAX;
+    let endless = SplittableTester::of(Sequence { start: 1, end }).run([vec![]]);
+    let error = endless.expect_err("nothing would end it").to_string();
+    assert!(error.contains("the sequence [1, …) has no end"), "{error}");
 }

@@ -9,7 +9,6 @@ mod functions;
 mod jobs;
 mod observed;
 mod runner;
-mod splittable;
 mod timers;
 mod transforms;
 

@@ -1,7 +1,7 @@
 //! Sources whose work is split by ranges.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// Reads the lines of the files whose paths come in, by ranges of bytes: a line belongs to the range that it begins in.
 /// Lines end in `\n` or `\r\n`, which is not part of them.
 ///
-/// A file must not change while it is read.
+/// A file must not change while it is read. A line of more than [`LONGEST_LINE`](Self::LONGEST_LINE) bytes is an error.
 #[derive(Serialize, Deserialize)]
 pub struct ReadText {
     /// A file is split into ranges of at most so many bytes before it is read.
@@ -21,6 +21,9 @@ pub struct ReadText {
 impl ReadText {
     /// Ranges that take long enough to be worth a bundle, and not so long that few of them keep a large runner busy.
     pub const RANGE: u64 = 64 << 20;
+
+    /// A longer line is rather a file that is not text, and it would be held in memory.
+    pub const LONGEST_LINE: u64 = 256 << 20;
 }
 
 impl Default for ReadText {
@@ -71,7 +74,14 @@ impl Splittable for ReadText {
         let mut line = Vec::new();
         while claims.claim(next) {
             line.clear();
-            let read = file.read_until(b'\n', &mut line).map_err(cannot)?;
+            let mut limited = file.by_ref().take(Self::LONGEST_LINE + 1);
+            let read = limited.read_until(b'\n', &mut line).map_err(cannot)?;
+            if line.len() as u64 > Self::LONGEST_LINE {
+                return Err(Error::user(format!(
+                    "the line at byte {next} of the file {path:?} has more than {} bytes",
+                    Self::LONGEST_LINE
+                )));
+            }
             if read == 0 {
                 // What is left of the range lies behind the end of the file, or is none: nobody can claim it.
                 let _behind = claims.claim(i64::MAX);
@@ -114,7 +124,7 @@ fn cannot_read(path: &str, cause: std::io::Error) -> Error {
 pub struct Sequence {
     /// The first number.
     pub start: i64,
-    /// The first number behind the last; [`i64::MAX`] if there is no last one.
+    /// The first number behind the last; less than [`i64::MAX`], which would stand for no end.
     pub end: i64,
 }
 
@@ -132,7 +142,12 @@ impl Splittable for Sequence {
     type Io = Out<i64>;
 
     fn initial(&self, _impulse: &Vec<u8>) -> Result<OffsetRange> {
-        Ok(OffsetRange::new(self.start, self.end))
+        let all = OffsetRange::new(self.start, self.end);
+        if all.is_bounded() {
+            Ok(all)
+        } else {
+            Err(Error::user(format!("the sequence {all:?} has no end")))
+        }
     }
 
     fn split(&self, _impulse: &Vec<u8>, all: OffsetRange) -> Result<Vec<OffsetRange>> {

@@ -154,8 +154,9 @@ impl<F: Splittable> Claims<F> {
             return Ok(());
         }
         Err(Error::user(format!(
-            "`process` returned with work left unclaimed in {:?}: claim until a claim fails, or return Resume::After to \
-             have the rest processed later",
+            "`process` of {} returned with work left unclaimed in {:?}: claim until a claim fails, or return \
+             Resume::After to have the rest processed later",
+            type_name::<F>(),
             tracked.tracker.restriction()
         )))
     }

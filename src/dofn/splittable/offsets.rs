@@ -41,28 +41,23 @@ impl OffsetRange {
         self.start >= self.end
     }
 
-    /// The range in parts of at most so many offsets each; at least of one. A range without an end is one part.
+    /// The most parts that a range is cut into at once: parts are held in memory, and runners may cut them again.
+    pub const MOST_PARTS: u64 = 10_000;
+
+    /// The range in parts of at most so many offsets each, as equal as can be; in [`MOST_PARTS`](Self::MOST_PARTS) longer
+    /// ones where there would be more. A range without an end is one part.
     pub fn in_parts_of(self, most: u64) -> Vec<OffsetRange> {
-        if self.is_empty() || !self.is_bounded() {
-            return vec![self];
-        }
-        let mut parts = Vec::new();
-        let mut start = self.start;
-        while start < self.end {
-            let end = start.saturating_add_unsigned(most.max(1)).min(self.end);
-            parts.push(OffsetRange::new(start, end));
-            start = end;
-        }
-        parts
+        self.in_parts(self.len().div_ceil(most.max(1)))
     }
 
-    /// The range in so many parts, which differ by at most one offset; in fewer where there are not so many offsets. A
-    /// range without an end is one part.
+    /// The range in so many parts, which differ by at most one offset; in fewer where there are not so many offsets, and in
+    /// [`MOST_PARTS`](Self::MOST_PARTS) at most. A range without an end is one part.
     pub fn in_parts(self, count: u64) -> Vec<OffsetRange> {
         if self.is_empty() || !self.is_bounded() || count < 2 {
             return vec![self];
         }
-        let (len, count) = (u128::from(self.len()), u128::from(count.min(self.len())));
+        let count = count.min(self.len()).min(Self::MOST_PARTS);
+        let (len, count) = (u128::from(self.len()), u128::from(count));
         let cut = |part: u128| {
             let offset = u64::try_from(len * part / count).unwrap_or(u64::MAX);
             self.start.saturating_add_unsigned(offset)
@@ -290,6 +285,11 @@ mod tests {
         }
         assert_eq!(range.in_parts(7).len(), 7);
         assert_eq!(range.in_parts(99).len(), 23);
+        assert!(range.in_parts_of(4).iter().all(|part| part.len() <= 4));
+        assert_eq!(range.in_parts_of(0).len(), 23);
+        let long = OffsetRange::new(i64::MIN, i64::MAX - 1);
+        assert_eq!(long.in_parts_of(1).len(), 10_000);
+        assert_eq!(long.in_parts(u64::MAX).len(), 10_000);
         let none = OffsetRange::new(5, 5);
         assert_eq!(none.in_parts(4), [none]);
         assert_eq!(OffsetRange::from(1).in_parts(4), [OffsetRange::from(1)]);

@@ -120,7 +120,8 @@ fn as_soon_as_possible_is_at_once() {
         } = case;
         let within = fraction_within(index, stop, done, desired);
         assert_eq!(within, (0 <= index && index < stop).then_some(0.0));
-        let next = (index + 1 < stop).then_some(index + 1);
+        let is_last = desired.estimated_elements == index + 1;
+        let next = (index + 1 < stop && !is_last).then_some(index + 1);
         assert_eq!(stop_index(index, stop, done, desired), next);
     }
 }

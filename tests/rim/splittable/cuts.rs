@@ -134,9 +134,10 @@ fn a_finished_element_cannot_be_cut() {
     bundle.send("source", in_global_window([part(0, 10)]).concat());
     Gate::named("finished, splittable").expect(1);
     for fraction in [0.0, 0.5, 1.0] {
-        let split = bundle.split_whole("source", fraction, 1, &[]);
-        assert_eq!(split.residuals, []);
-        assert_eq!(split.primaries, []);
+        assert_eq!(
+            bundle.split_whole("source", fraction, 1, &[]),
+            Split::default()
+        );
     }
     Gate::named("finished, splittable").open();
     bundle.end_all();

@@ -8,9 +8,11 @@ mod metrics;
 mod own_windows;
 mod pardo;
 mod sides;
+mod splittable;
 mod state;
 mod timers;
 mod waiting;
+mod watermarks;
 mod windows;
 
 use ferrobeam::exec::Registry;
@@ -27,8 +29,10 @@ pub(crate) fn register(registry: &mut Registry) {
     joins::register(registry);
     metrics::register(registry);
     own_windows::register(registry);
+    splittable::register(registry);
     state::register(registry);
     timers::register(registry);
+    watermarks::register(registry);
 }
 
 /// How each behaviour is shown.
@@ -42,8 +46,10 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static str, How)> {
         joins::ROWS,
         metrics::ROWS,
         own_windows::ROWS,
+        splittable::ROWS,
         state::ROWS,
         timers::ROWS,
+        watermarks::ROWS,
         waiting::ROWS,
     ];
     groups.into_iter().flatten().copied()

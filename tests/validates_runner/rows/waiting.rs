@@ -56,21 +56,27 @@ pub(crate) const ROWS: &[(&str, How)] = &[
         elsewhere("tests/job_service/timers.rs", "fn windows_expire("),
     ),
     ("timer_after_drain", How::Waits),
-    ("sdf_offsets", How::Waits),
-    ("sdf_initial_splits", How::Waits),
-    ("sdf_checkpoint_resume", How::Waits),
-    ("sdf_resume_delay", How::Waits),
-    ("sdf_runner_split", How::Waits),
-    ("sdf_multi_window", How::Waits),
-    ("sdf_side_input", How::Waits),
-    ("sdf_multi_output", How::Waits),
-    ("sdf_state_refused", How::Waits),
-    ("sdf_unbounded_watermark", How::Waits),
-    ("sdf_truncate_on_drain", How::Waits),
-    ("sdf_unclaimed_error", How::Waits),
-    ("sdf_progress", How::Waits),
-    ("sdf_large_restriction_size", How::Waits),
-    ("file_read_splits", How::Waits),
+    (
+        "sdf_state_refused",
+        elsewhere(
+            "tests/compile_fail/cases/splittable.rs",
+            "a splittable function is no DoFn: it cannot have state or timers",
+        ),
+    ),
+    (
+        "sdf_truncate_on_drain",
+        elsewhere(
+            "tests/rim/splittable/mod.rs",
+            "fn draining_ends_what_would_not_end(",
+        ),
+    ),
+    (
+        "sdf_progress",
+        elsewhere(
+            "tests/rim/splittable/cuts.rs",
+            "fn progress_is_that_of_the_element_in_hand(",
+        ),
+    ),
     (
         "metric_string_set",
         elsewhere(

@@ -94,8 +94,12 @@ fn start() -> Result<Process, String> {
     })
 }
 
+/// The only option of a case that means something to this runner: when to split which stages.
+const SPLITS: &str = "direct_test_splits";
+
 /// Runs a pipeline.
-pub(super) fn run(case: Case) -> Result<(), String> {
+pub(super) fn run(mut case: Case) -> Result<(), String> {
+    let splits = case.options.take(SPLITS);
     let built = case.p.build(&pool::environment().to_proto());
     let pipeline = match built {
         Ok(built) => built.into_proto(),
@@ -130,7 +134,7 @@ pub(super) fn run(case: Case) -> Result<(), String> {
             id,
             pipeline: &file("pipeline"),
             metrics: &file("metrics"),
-            options: Vec::new(),
+            options: Vec::from_iter(splits.map(|splits| format!("--{SPLITS}={splits}"))),
         };
         let line = serde_json::to_string(&ask).unwrap();
         writeln!(process.input, "{line}").map_err(|e| format!("Python does not listen: {e}"))?;
