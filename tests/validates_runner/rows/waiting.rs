@@ -39,17 +39,12 @@ pub(crate) const ROWS: &[(&str, How)] = &[
         ),
     ),
     ("side_from_other_sdk", How::Waits),
-    ("state_after_failure", How::Waits),
     (
         "state_unkeyed_refused",
         elsewhere(
             "tests/compile_fail/cases/state.rs",
             "state and timers need a keyed input",
         ),
-    ),
-    (
-        "timer_hold",
-        elsewhere("tests/rim/timers.rs", "fn holds_are_as_they_were_set("),
     ),
     (
         "on_window_expiration",
@@ -98,39 +93,6 @@ pub(crate) const ROWS: &[(&str, How)] = &[
             "fn metrics_of_all_kinds_and_an_option_of_our_own(",
         ),
     ),
-    ("metric_in_failed_bundle", How::Waits),
-    ("metric_element_counts", How::Waits),
-    (
-        "metric_sampled_byte_size",
-        elsewhere(
-            "tests/rim/metrics.rs",
-            "fn payloads_are_exact_and_each_metric_comes_once(",
-        ),
-    ),
-    (
-        "metric_exec_time",
-        elsewhere(
-            "tests/rim/times.rs",
-            "fn a_bundle_that_no_sample_hits_has_times_all_the_same(",
-        ),
-    ),
-    (
-        "finalize_once",
-        elsewhere(
-            "tests/rim/finalize.rs",
-            "fn callbacks_are_called_once_after_the_commit(",
-        ),
-    ),
-    (
-        "finalize_expired",
-        elsewhere(
-            "tests/rim/finalize.rs",
-            "fn expired_callbacks_are_not_called(",
-        ),
-    ),
-    ("resource_hints", How::Waits),
-    ("annotations", How::Waits),
-    ("display_data", How::Waits),
     (
         "data_sampling",
         elsewhere(
