@@ -93,7 +93,10 @@ pub(crate) fn judge(case: Case, ran: Ran) -> Result<(), String> {
                 .counter("ferrobeam.Check", "checked")
                 .unwrap_or(0);
             if checked != case.checks {
-                return Err(format!("{checked} checks passed, not {}", case.checks));
+                return Err(format!(
+                    "{checked} checks passed, not {}: {:?}",
+                    case.checks, ran.metrics
+                ));
             }
             for look in case.metrics {
                 look(&ran.metrics);

@@ -65,13 +65,10 @@ fn noted<const N: usize, const M: usize>(case: &mut Case, numbers: [i64; N], not
     }
     let job = unique("job");
     // Prism commits only what a function takes from elsewhere, not from another function of its stage.
-    let passed = case
-        .p
+    case.p
         .create("Numbers", numbers)
         .reshuffle("Shuffle")
-        .par_do("Note", Note { job: job.clone() })
-        .passed;
-    case.expect(&passed).contains_in_any_order(numbers);
+        .par_do("Note", Note { job: job.clone() });
     case.metrics(move |_| {
         let mut notes = NOTES.lock().unwrap().remove(&job).unwrap_or_default();
         notes.sort_unstable();
