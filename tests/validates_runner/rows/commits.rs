@@ -58,7 +58,8 @@ impl DoFn for Note {
 /// Expects that of some numbers these are noted in the end.
 fn noted<const N: usize, const M: usize>(case: &mut Case, numbers: [i64; N], noted: [i64; M]) {
     if case.runner == Runner::FlinkStreaming {
-        // It commits with checkpoints.
+        // It commits with checkpoints. With these it takes all that a grouping gets for late, whoever the workers are, so
+        // nothing is expected of collections here.
         let options = &mut case.options;
         options.add("checkpointing_interval", Some("200".into()));
         options.add("shutdown_sources_after_idle_ms", Some("1000".into()));

@@ -2,6 +2,7 @@
 
 mod combining;
 mod commits;
+mod drains;
 mod functions;
 mod grouping;
 mod joins;
@@ -30,6 +31,7 @@ pub(crate) fn register(registry: &mut Registry) {
     grouping::register(registry);
     combining::register(registry);
     commits::register(registry);
+    drains::register(registry);
     sides::register(registry);
     joins::register(registry);
     measured::register(registry);
@@ -50,6 +52,7 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static str, How)> {
         grouping::ROWS,
         combining::ROWS,
         commits::ROWS,
+        drains::ROWS,
         windows::ROWS,
         sides::ROWS,
         joins::ROWS,

@@ -34,8 +34,8 @@ pub(crate) const ROWS: &[(&str, How)] = &[
     (
         "pardo_logging",
         elsewhere(
-            "tests/rim/shutdown.rs",
-            "fn log_entries_name_bundle_and_transform_and_arrive_before_the_end(",
+            "tests/job_service/logs.rs",
+            "fn log_entries_reach_the_log_of_the_runner(",
         ),
     ),
     ("side_from_other_sdk", How::Waits),
@@ -50,7 +50,6 @@ pub(crate) const ROWS: &[(&str, How)] = &[
         "on_window_expiration",
         elsewhere("tests/job_service/timers.rs", "fn windows_expire("),
     ),
-    ("timer_after_drain", How::Waits),
     (
         "sdf_state_refused",
         elsewhere(
@@ -93,6 +92,7 @@ pub(crate) const ROWS: &[(&str, How)] = &[
             "fn metrics_of_all_kinds_and_an_option_of_our_own(",
         ),
     ),
+    // No runner here asks for samples.
     (
         "data_sampling",
         elsewhere(
@@ -107,7 +107,6 @@ pub(crate) const ROWS: &[(&str, How)] = &[
             "fn the_element_that_a_bundle_failed_at_is_kept(",
         ),
     ),
-    ("drain", How::Waits),
     (
         "cancel",
         elsewhere("tests/job_service/jobs.rs", "fn a_job_can_be_cancelled("),
