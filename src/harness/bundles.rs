@@ -234,7 +234,10 @@ impl Bundles {
         }));
         while let Some(job) = jobs.next() {
             match job {
-                Job::Bundle(bundle) => self.run(bundle),
+                Job::Bundle(bundle) => {
+                    self.run(bundle);
+                    jobs.bundle_ended();
+                }
                 Job::Finalize(request) => self.call_back(request),
                 Job::Answer(request) => self.answer_from_job(&request),
             }

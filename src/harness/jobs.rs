@@ -2,7 +2,8 @@
 //!
 //! Every bundle gets a thread at once or soon: a runner may have made bundles wait for each other. But waking a thread
 //! costs more than a small bundle does, so a bundle first goes to a thread that is awake anyway. If none takes it within
-//! a moment, because all are busy with longer work, another one is woken.
+//! a moment, because all are busy with longer work, another one is woken. Only if the pipeline's options limit how many
+//! bundles run at once, others are held back meanwhile.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,6 +61,8 @@ pub(crate) struct Jobs {
     waiting: AtomicUsize,
     /// Threads that wait for something in the middle of a bundle, and so will not come for another soon.
     blocked: Arc<AtomicUsize>,
+    /// How many bundles may run at once, if there is a limit.
+    most_bundles: Option<usize>,
     nudge: Notify,
     run: OnceLock<Run>,
 }
@@ -67,6 +70,9 @@ pub(crate) struct Jobs {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Waiting>,
+    /// Bundles beyond the limit, and how many are within it. Counted only if there is a limit.
+    held_back: VecDeque<Job>,
+    bundles: usize,
     /// Threads that sleep, and how many of them were told to wake.
     asleep: usize,
     told: usize,
@@ -82,13 +88,14 @@ struct Waiting {
 }
 
 impl Jobs {
-    /// `blocked` counts the threads that wait in the middle of a bundle.
-    pub(crate) fn new(blocked: Arc<AtomicUsize>) -> Arc<Self> {
+    /// `blocked` counts the threads that wait in the middle of a bundle. `most_bundles` may run at once.
+    pub(crate) fn new(blocked: Arc<AtomicUsize>, most_bundles: Option<usize>) -> Arc<Self> {
         Arc::new(Jobs {
             state: Mutex::default(),
             arrived: Condvar::new(),
             waiting: AtomicUsize::new(0),
             blocked,
+            most_bundles,
             nudge: Notify::new(),
             run: OnceLock::new(),
         })
@@ -106,11 +113,14 @@ impl Jobs {
     /// Hands a job to a thread. Never blocks. Gives the job back if no thread can be had.
     pub(crate) fn submit(self: &Arc<Self>, job: Job) -> Result<(), NoThread> {
         let mut state = self.state();
-        state.waiting.push_back(Waiting {
-            job,
-            since: Instant::now(),
-        });
-        self.waiting.store(state.waiting.len(), Ordering::SeqCst);
+        if let (Some(most), Job::Bundle(_)) = (self.most_bundles, &job) {
+            if state.bundles >= most {
+                state.held_back.push_back(job);
+                return Ok(());
+            }
+            state.bundles += 1;
+        }
+        self.enqueue(&mut state, job);
         let up = state.threads - state.asleep + state.told;
         let awake = up.saturating_sub(self.blocked.load(Ordering::SeqCst));
         if awake > 0 {
@@ -119,6 +129,31 @@ impl Jobs {
             return Ok(());
         }
         self.wake(state)
+    }
+
+    fn enqueue(&self, state: &mut State, job: Job) {
+        state.waiting.push_back(Waiting {
+            job,
+            since: Instant::now(),
+        });
+        self.waiting.store(state.waiting.len(), Ordering::SeqCst);
+    }
+
+    /// A bundle has come to its end: one that was held back takes its place. For threads, before they ask for the next
+    /// job.
+    pub(crate) fn bundle_ended(&self) {
+        if self.most_bundles.is_none() {
+            return;
+        }
+        let mut state = self.state();
+        match state.held_back.pop_front() {
+            None => state.bundles -= 1,
+            Some(job) => {
+                self.enqueue(&mut state, job);
+                drop(state);
+                self.nudge.notify_one();
+            }
+        }
     }
 
     /// Wakes a thread, or starts one.
@@ -147,10 +182,15 @@ impl Jobs {
         state.starting -= 1;
         // Some running thread will come to it; if there is none, nobody will.
         match state.waiting.pop_back() {
-            Some(last) if state.threads == 0 => Err(NoThread {
-                job: Box::new(last.job),
-                error: error.to_string(),
-            }),
+            Some(last) if state.threads == 0 => {
+                if let (Some(_), Job::Bundle(_)) = (self.most_bundles, &last.job) {
+                    state.bundles -= 1;
+                }
+                Err(NoThread {
+                    job: Box::new(last.job),
+                    error: error.to_string(),
+                })
+            }
             Some(last) => {
                 state.waiting.push_back(last);
                 Ok(())

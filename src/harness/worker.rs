@@ -103,6 +103,17 @@ impl Budgets {
     }
 }
 
+impl Budgets {
+    /// What the pipeline's options make of them.
+    fn told(self, options: &WorkerOptions) -> Self {
+        let Budgets { inbound, outbound } = options.memory_limit.map_or(self, Budgets::within);
+        Budgets {
+            inbound: options.inbound_budget.unwrap_or(inbound),
+            outbound: options.outbound_budget.unwrap_or(outbound),
+        }
+    }
+}
+
 impl Default for Budgets {
     fn default() -> Self {
         // Two of the largest messages that a runner usually sends for a bundle's input; a few flushes of output.
@@ -326,7 +337,7 @@ impl Worker {
     ) -> Result<Self> {
         registry.check()?;
         let started = Instant::now();
-        let peer = Peer::new(&options.id)?;
+        let mut peer = Peer::new(&options.id)?;
         let mut info = match (told, &options.provision_endpoint) {
             (Some(told), _) => told,
             (None, Some(endpoint)) => provision::fetch(&peer, endpoint, PROVISION_TIMEOUT).await?,
@@ -334,6 +345,7 @@ impl Worker {
         };
         let siblings = Sibling::all_of(&options, &info);
         let (worker_options, doubts) = WorkerOptions::of(info.pipeline_options.take());
+        peer.keep_alive(worker_options.keepalive);
         let levels = worker_options.log_levels.clone();
         let levels = levels.unwrap_or_else(|| LogLevels::all(process_level()));
         let log = Arc::new(LogQueue::new(levels));
@@ -378,21 +390,15 @@ impl Worker {
         );
         let watch = options.watch.told(&worker_options);
         let sampling = options.sampling.told(&worker_options);
-        let inbound = worker_options.inbound_budget;
-        let outbound = worker_options.outbound_budget;
-        let budget = InboxBudget::new(inbound.unwrap_or(options.budgets.inbound));
+        let Budgets { inbound, outbound } = options.budgets.told(&worker_options);
+        let budget = InboxBudget::new(inbound);
         let runner_can = |what: &str| info.runner_capabilities.iter().any(|c| c == what);
-        let jobs = Jobs::new(budget.starving());
+        let jobs = Jobs::new(budget.starving(), worker_options.harness_threads);
         let instructions = Arc::new(Instructions::new(budget.clone()));
         let bundles = Arc::new(Bundles {
             registry,
             rim,
-            data: DataClients::new(
-                peer.clone(),
-                instructions.clone(),
-                jobs.clone(),
-                outbound.unwrap_or(options.budgets.outbound),
-            ),
+            data: DataClients::new(peer.clone(), instructions.clone(), jobs.clone(), outbound),
             instructions,
             state: StateClients::new(peer.clone()),
             cache: Arc::new(StateCache::new(worker_options.state_cache_bytes)),
@@ -524,5 +530,23 @@ mod tests {
         assert_eq!(within(64 << 30), 32 << 20);
         assert_eq!(within(256 << 20), 8 << 20);
         assert_eq!(within(0), 1 << 20);
+    }
+
+    #[test]
+    fn options_come_before_what_the_worker_was_started_with() {
+        let told = |options: &WorkerOptions| {
+            let started = Budgets {
+                inbound: 3 << 20,
+                outbound: 5 << 20,
+            };
+            let Budgets { inbound, outbound } = started.told(options);
+            (inbound >> 20, outbound >> 20)
+        };
+        let mut options = WorkerOptions::default();
+        assert_eq!(told(&options), (3, 5));
+        options.memory_limit = Some(256 << 20);
+        assert_eq!(told(&options), (8, 8));
+        options.outbound_budget = Some(1 << 20);
+        assert_eq!(told(&options), (8, 1));
     }
 }

@@ -1,5 +1,7 @@
 //! What pipeline options do.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{Descriptor, FakeRunner, in_global_window};
 use serde::{Deserialize, Serialize};
@@ -69,6 +71,57 @@ fn a_bad_value_is_logged_with_its_name() {
         entry.message,
         "the pipeline option harness_threads is ignored: its value is \"many\", but should be a number from 1 to 65536"
     );
+    runner.close();
+}
+
+/// Counts the bundles that are in it at once.
+#[derive(Serialize, Deserialize, DoFn)]
+#[beam(name = "rim.Crowd/v1")]
+struct Crowd;
+
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
+static MOST_INSIDE: AtomicUsize = AtomicUsize::new(0);
+
+impl DoFn for Crowd {
+    type In = i64;
+    type Io = Out<i64>;
+
+    fn process(&mut self, n: i64, cx: &mut Cx<'_>, out: &mut Out<i64>) -> Result {
+        let inside = INSIDE.fetch_add(1, Ordering::SeqCst) + 1;
+        MOST_INSIDE.fetch_max(inside, Ordering::SeqCst);
+        // Others that may come in do so meanwhile.
+        for _ in 0..2000 {
+            std::thread::yield_now();
+        }
+        INSIDE.fetch_sub(1, Ordering::SeqCst);
+        out.emit(cx, n);
+        Ok(())
+    }
+}
+
+#[test]
+fn no_more_bundles_run_at_once_than_an_option_allows() {
+    let mut functions = registry();
+    functions.add::<Crowd>();
+    let runner = FakeRunner::of(functions)
+        .option("harness_threads", 3)
+        .start();
+    let mut stage = Descriptor::new("crowded");
+    let numbers = stage.source("source", i64::coder());
+    let out = stage.par_do("crowd", &Crowd, &numbers);
+    stage.sink("sink", &out["output"]);
+    let bundles: Vec<_> = (0..20i64)
+        .map(|n| {
+            let bundle = runner.bundle(&stage).start();
+            bundle.send("source", in_global_window([n]).concat());
+            bundle.end_all();
+            (n, bundle)
+        })
+        .collect();
+    for (n, bundle) in bundles {
+        assert_eq!(bundle.wait().values::<i64>("sink"), [n]);
+    }
+    assert_eq!(MOST_INSIDE.load(Ordering::SeqCst), 3);
     runner.close();
 }
 

@@ -67,10 +67,11 @@ pub(crate) struct WorkerOptions {
     pub(crate) inbound_budget: Option<usize>,
     /// Bytes of output for one data service that wait in memory, if the options say so. `outbound_budget_mb`.
     pub(crate) outbound_budget: Option<usize>,
-    /// Time between two pings on an idle connection; `None`: none. `grpc_keepalive_s`.
+    /// Time between two pings on each connection, so that nothing between worker and runner takes one for dead; `None`: no
+    /// pings. `grpc_keepalive_s`.
     pub(crate) keepalive: Option<Duration>,
-    /// Bytes that the worker should stay below: `memory_limit_pct`, else 90, per cent of what the system grants it.
-    /// `None` where the system does not say.
+    /// The memory that budgets and the state cache follow, if that is not all that the system grants: `memory_limit_pct` per
+    /// cent of it, for a process that has other work to do as well.
     pub(crate) memory_limit: Option<u64>,
 }
 
@@ -99,10 +100,13 @@ impl WorkerOptions {
         // A message must stay well below the two gigabytes that the wire format allows.
         let flush_bytes = reader.size("data_buffer_size_limit", 1..=1 << 30);
         let megabytes = |n: Option<usize>| n.map(|n| n << 20);
-        let percent = reader.number("memory_limit_pct", 1..=100).unwrap_or(90);
+        let percent = reader.number("memory_limit_pct", 1..=100);
+        let memory_limit = memory
+            .zip(percent)
+            .map(|(memory, percent)| memory / 100 * percent);
         let sampling = reader.number("state_sampling_period_millis", 1..=60_000);
         let options = WorkerOptions {
-            state_cache_bytes: state_cache(&mut reader, memory),
+            state_cache_bytes: state_cache(&mut reader, memory_limit.or(memory)),
             flush_bytes: flush_bytes.unwrap_or(FLUSH_BYTES),
             flush_every,
             streaming,
@@ -125,7 +129,7 @@ impl WorkerOptions {
             keepalive: reader
                 .number("grpc_keepalive_s", 1..=86_400)
                 .map(Duration::from_secs),
-            memory_limit: memory.map(|bytes| bytes / 100 * percent),
+            memory_limit,
             submitted: OptionValues::default(),
         };
         let warnings = reader.into_warnings();

@@ -31,7 +31,7 @@ fn without_options_everything_has_its_default() {
     assert_eq!(options.inbound_budget, None);
     assert_eq!(options.outbound_budget, None);
     assert_eq!(options.keepalive, None);
-    assert_eq!(options.memory_limit, Some(16 * GB / 100 * 90));
+    assert_eq!(options.memory_limit, None);
 }
 
 #[test]
@@ -134,6 +134,10 @@ fn the_state_cache_is_a_tenth_of_memory_but_not_too_small() {
     assert_eq!(cache(Some(512 * MB)), 100 * MB);
     assert_eq!(cache(Some(128 * MB)), 32 * MB);
     assert_eq!(cache(None), 100 * MB);
+    let half = json!({"memory_limit_pct": 50});
+    let (options, _) = WorkerOptions::parse(from_json(half), Some(32 * GB));
+    assert_eq!(options.memory_limit, Some(32 * GB / 100 * 50));
+    assert_eq!(options.state_cache_bytes, 32 * GB / 100 * 50 / 10);
 }
 
 #[test]

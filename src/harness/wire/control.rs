@@ -14,7 +14,7 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
 
 use super::codec::RopeCodec;
-use super::{Peer, Rope, SendQueue, connect};
+use super::{Peer, Rope, SendQueue};
 use crate::error::{Error, Result};
 use crate::harness::bundles::Bundles;
 use crate::harness::instructions::Known;
@@ -37,7 +37,7 @@ impl Control {
     /// # Errors
     /// Nobody answers there.
     pub(crate) async fn connect(peer: Peer, endpoint: &str) -> Result<Self> {
-        let channel = connect("control", endpoint).await?;
+        let channel = peer.connect("control", endpoint).await?;
         // Each answer belongs to a request: their number is the runner's, so the queue needs no limit of its own.
         let answers = SendQueue::new(usize::MAX);
         Ok(Control {

@@ -9,7 +9,7 @@ use tonic::metadata::MetadataValue;
 
 use super::clients::{Client, Clients};
 use super::codec::RopeCodec;
-use super::{Peer, Rope, SendQueue, connect};
+use super::{Peer, Rope, SendQueue};
 use crate::error::{Context, Error, Result};
 use crate::harness::inbox::stretches;
 use crate::harness::instructions::{Instructions, StreamId};
@@ -64,7 +64,7 @@ impl DataClients {
     fn open(&self, endpoint: &str, stream: &str, rim: &Rim) -> Result<Arc<DataClient>> {
         // Each has a connection of its own, too, so that none waits behind another's data.
         let channel = rim
-            .wait(connect("data", endpoint))
+            .wait(self.peer.connect("data", endpoint))
             .at("endpoint", endpoint)?;
         let queue = SendQueue::new(self.outbound_budget);
         let mut request = self.peer.request(queue.stream());

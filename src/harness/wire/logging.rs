@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Peer, connect};
+use super::Peer;
 use crate::harness::log::queue::LogQueue;
 
 /// How long the last entries may take at the end.
@@ -74,7 +74,7 @@ async fn stream(
     queue: &LogQueue,
     last: &mut Option<log_entry::List>,
 ) -> crate::Result<()> {
-    let channel = connect("logging", endpoint).await?;
+    let channel = peer.connect("logging", endpoint).await?;
     let mut client = BeamFnLoggingClient::new(channel);
     let (sender, receiver) = mpsc::channel(1);
     let call = client.logging(peer.request(ReceiverStream::new(receiver)));

@@ -13,4 +13,4 @@ mod transport;
 
 pub(super) use codec::Rope;
 pub(super) use queue::SendQueue;
-pub(super) use transport::{Peer, connect};
+pub(super) use transport::Peer;

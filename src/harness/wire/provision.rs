@@ -5,7 +5,7 @@ use std::time::Duration;
 use beam_proto::fnexec::provision_service_client::ProvisionServiceClient;
 use beam_proto::fnexec::{GetProvisionInfoRequest, ProvisionInfo};
 
-use super::{Peer, connect};
+use super::Peer;
 use crate::error::{Error, Result};
 
 /// Asks for the provision info.
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// Nobody answers in time, or the runner does not know this worker.
 pub(crate) async fn fetch(peer: &Peer, endpoint: &str, timeout: Duration) -> Result<ProvisionInfo> {
     let ask = async {
-        let channel = connect("provision", endpoint).await?;
+        let channel = peer.connect("provision", endpoint).await?;
         let mut client = ProvisionServiceClient::new(channel).max_decoding_message_size(usize::MAX);
         let answer = client
             .get_provision_info(peer.request(GetProvisionInfoRequest {}))

@@ -18,7 +18,7 @@ use tonic::codegen::http::uri::PathAndQuery;
 
 use super::clients::{Client, Clients};
 use super::codec::RopeCodec;
-use super::{Peer, Rope, SendQueue, connect};
+use super::{Peer, Rope, SendQueue};
 use crate::dofn::{SideKey, StateKey};
 use crate::element::Page;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -126,7 +126,7 @@ impl StateClients {
 
     fn open(&self, endpoint: &str, rim: &Rim) -> Result<Arc<StateClient>> {
         let channel = rim
-            .wait(connect("state", endpoint))
+            .wait(self.peer.connect("state", endpoint))
             .at("endpoint", endpoint)?;
         let queue = SendQueue::new(QUEUE_BYTES);
         let request = self.peer.request(queue.stream());

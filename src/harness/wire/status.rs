@@ -12,7 +12,7 @@ use beam_proto::fnexec::beam_fn_worker_status_client::BeamFnWorkerStatusClient;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Peer, connect};
+use super::Peer;
 use crate::error::{Error, Result};
 use crate::harness::context::{self, LogContext};
 
@@ -101,7 +101,7 @@ async fn stream(
     answered: &mut u64,
 ) -> Result<()> {
     let broke = |status: tonic::Status| Error::transport("the status stream broke").because(status);
-    let mut client = BeamFnWorkerStatusClient::new(connect("status", endpoint).await?);
+    let mut client = BeamFnWorkerStatusClient::new(peer.connect("status", endpoint).await?);
     let (sender, receiver) = mpsc::channel(1);
     let request = peer.request(ReceiverStream::new(receiver));
     let mut asked = client

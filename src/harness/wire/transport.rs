@@ -22,11 +22,15 @@ const MAX_FRAME: u32 = 1 << 20;
 /// How long a single attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Who this worker is to the runner: sent with every call, as runners route by it.
+/// How long the runner may take to answer a ping before its connection counts as broken.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Who this worker is to the runner: sent with every call, as runners route by it. Opens its connections.
 #[derive(Clone)]
 pub(crate) struct Peer {
     id: Arc<str>,
     header: MetadataValue<Ascii>,
+    keepalive: Option<Duration>,
 }
 
 impl Peer {
@@ -39,7 +43,13 @@ impl Peer {
         Ok(Peer {
             id: id.into(),
             header,
+            keepalive: None,
         })
+    }
+
+    /// Sends a ping over each new connection after so much time, also while nothing else goes over it.
+    pub(crate) fn keep_alive(&mut self, every: Option<Duration>) {
+        self.keepalive = every;
     }
 
     pub(crate) fn id(&self) -> &Arc<str> {
@@ -53,38 +63,42 @@ impl Peer {
             .insert("worker_id", self.header.clone());
         request
     }
-}
 
-/// Connects to `host:port`. Each service has a connection of its own, so that none waits behind another's data.
-///
-/// # Errors
-/// Nobody answers there.
-pub(crate) async fn connect(service: &str, endpoint: &str) -> Result<Channel> {
-    let mut errors = Vec::new();
-    for target in targets(endpoint) {
-        match try_connect(&target).await {
-            Ok(channel) => return Ok(channel),
-            Err(error) => errors.push(format!("{target}: {error}")),
+    /// Connects to `host:port`. Each service has a connection of its own, so that none waits behind another's data.
+    ///
+    /// # Errors
+    /// Nobody answers there.
+    pub(crate) async fn connect(&self, service: &str, endpoint: &str) -> Result<Channel> {
+        let mut errors = Vec::new();
+        for target in targets(endpoint) {
+            match self.try_connect(&target).await {
+                Ok(channel) => return Ok(channel),
+                Err(error) => errors.push(format!("{target}: {error}")),
+            }
         }
+        Err(Error::transport(format!(
+            "cannot reach the runner's {service} service; tried {}",
+            errors.join("; ")
+        )))
     }
-    Err(Error::transport(format!(
-        "cannot reach the runner's {service} service; tried {}",
-        errors.join("; ")
-    )))
-}
 
-async fn try_connect(target: &str) -> Result<Channel, String> {
-    let endpoint = Endpoint::from_shared(format!("http://{target}")).map_err(|e| e.to_string())?;
-    endpoint
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .http2_max_header_list_size(1 << 20)
-        .max_frame_size(MAX_FRAME)
-        .tcp_nodelay(true)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .connect()
-        .await
-        .map_err(|e| {
+    async fn try_connect(&self, target: &str) -> Result<Channel, String> {
+        let endpoint =
+            Endpoint::from_shared(format!("http://{target}")).map_err(|e| e.to_string())?;
+        let mut endpoint = endpoint
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .http2_max_header_list_size(1 << 20)
+            .max_frame_size(MAX_FRAME)
+            .tcp_nodelay(true)
+            .connect_timeout(CONNECT_TIMEOUT);
+        if let Some(every) = self.keepalive {
+            endpoint = endpoint
+                .http2_keep_alive_interval(every)
+                .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+                .keep_alive_while_idle(true);
+        }
+        endpoint.connect().await.map_err(|e| {
             let mut text = e.to_string();
             let mut cause = std::error::Error::source(&e);
             while let Some(source) = cause {
@@ -93,6 +107,7 @@ async fn try_connect(target: &str) -> Result<Channel, String> {
             }
             text
         })
+    }
 }
 
 /// The addresses to try for an endpoint. Runners name themselves by host names that need not resolve on the same
@@ -120,6 +135,9 @@ fn is_this_machine(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
 
     #[test]
@@ -131,5 +149,38 @@ mod tests {
             [format!("{own}.lan:7"), "127.0.0.1:7".to_owned()]
         );
         assert_eq!(targets("example:7"), ["example:7"]);
+    }
+
+    /// Reads frames of HTTP/2 until one of this type comes.
+    async fn frame(from: &mut TcpStream, kind: u8) {
+        loop {
+            let mut head = [0; 9];
+            from.read_exact(&mut head).await.expect("a frame");
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut body = vec![0; length as usize];
+            from.read_exact(&mut body).await.expect("its body");
+            if head[3] == kind {
+                return;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn idle_connections_are_kept_alive() {
+        const PREFACE: usize = 24;
+        const PING: u8 = 6;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let endpoint = listener.local_addr().expect("bound").to_string();
+        let mut peer = Peer::new("w").expect("an id");
+        peer.keep_alive(Some(Duration::from_millis(10)));
+        let (_channel, runner) = tokio::join!(peer.connect("state", &endpoint), listener.accept());
+        let (mut runner, _) = runner.expect("a connection");
+        let mut preface = [0; PREFACE];
+        runner.read_exact(&mut preface).await.expect("HTTP/2");
+        let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        runner.write_all(&settings).await.expect("it is read");
+        let ping = frame(&mut runner, PING);
+        let came = tokio::time::timeout(Duration::from_secs(30), ping).await;
+        came.expect("a ping");
     }
 }
