@@ -252,7 +252,7 @@ fn by_line() -> Steps<String, impl Step<String, Out = Kv<String, ()>>> {
 }
 
 /// The timer's output is at 7, and comes when the watermark of what sets it has long passed its window downstream.
-/// Where the output watermark did not wait, it would be late, and dropped.
+/// Where the output watermark does not wait, it is late, and Prism drops it; other runners only show its time.
 fn timer_hold(case: &mut Case) {
     let script = pair("k", "hold a 80 7".to_owned());
     let nothing = pair("other", "set b 60".to_owned());
