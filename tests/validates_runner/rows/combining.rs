@@ -88,8 +88,10 @@ fn combine_global_top(case: &mut Case) {
         .contains_in_any_order([pair("even", vec![998, 996]), pair("odd", vec![999, 997])]);
 }
 
-/// How many of a sample's values there are, how many of them differ, and whether all are of the thousand numbers.
-fn how_many() -> Steps<Vec<i64>, impl Step<Vec<i64>, Out = Kv<Kv<i64, i64>, bool>>> {
+/// How many values a sample has, how many of them differ, and whether all are of the thousand numbers.
+type HowMany = Kv<Kv<i64, i64>, bool>;
+
+fn how_many() -> Steps<Vec<i64>, impl Step<Vec<i64>, Out = HowMany>> {
     steps("vr.how_many/v1").map(|sample: Vec<i64>| {
         let known = sample.iter().all(|n| (0..1000).contains(n));
         let differ: BTreeSet<&i64> = sample.iter().collect();
