@@ -54,7 +54,8 @@
 //! | [`Options`](dofn::Options) | the options of the pipeline |
 //! | [`Counter`](dofn::Counter), [`Distribution`](dofn::Distribution), [`Gauge`](dofn::Gauge), [`StringSet`](dofn::StringSet), [`BoundedTrie`](dofn::BoundedTrie), [`Histogram`](dofn::Histogram) | a metric |
 //!
-//! Values are combined by a [`CombineFn`](dofn::CombineFn), and windowed by a standard
+//! Values are combined by a [`CombineFn`](dofn::CombineFn), such as [`Sum`](dofn::Sum), [`Mean`](dofn::Mean),
+//! [`Top`](dofn::Top) or [`Sample`](dofn::Sample), or by a tuple of them in one pass, and windowed by a standard
 //! [`WindowFn`](window::WindowFn) or a [`WindowFunction`](dofn::WindowFunction) of one's own. Short functions are chains of closures:
 //! [`steps`](dofn::steps).
 //!
@@ -93,7 +94,7 @@ pub mod submit;
 pub mod testing;
 pub mod window;
 
-pub use beam_derive::{CombineFn, DoFn, Ports, Row, WindowFunction};
+pub use beam_derive::{CombineFn, DoFn, Order, Ports, Row, WindowFunction};
 pub use element::row::{DynRow, Row, Schema};
 pub use element::{Element, Iter, Kv, Timestamp};
 pub use error::{Context, Error, ErrorKind, Result};

@@ -10,4 +10,4 @@ pub use crate::dofn::{
 };
 pub use crate::element::{Element, Iter, Kv, Timestamp};
 pub use crate::error::{Error, Result};
-pub use beam_derive::{CombineFn, DoFn, Ports, WindowFunction};
+pub use beam_derive::{CombineFn, DoFn, Order, Ports, WindowFunction};

@@ -36,6 +36,12 @@ pub fn combine_fn(input: TokenStream) -> TokenStream {
     finish(named::derive(parse_macro_input!(input as DeriveInput)))
 }
 
+/// Names an `Order` of values, with the attributes of `#[derive(DoFn)]`.
+#[proc_macro_derive(Order, attributes(beam))]
+pub fn order(input: TokenStream) -> TokenStream {
+    finish(named::derive(parse_macro_input!(input as DeriveInput)))
+}
+
 /// Makes a struct with named fields the ports of a function: implements `ferrobeam::dofn::Ports`.
 ///
 /// Every field is a `Port`, and its name is the tag or metric that the pipeline knows it by;

@@ -1,11 +1,19 @@
 //! Combining the values of a key.
 
+mod sample;
+mod top;
+mod tuples;
+
 use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
 use super::Named;
+use super::named::{ComposedName, TypeName};
 use crate::element::{Element, Kv};
+
+pub use sample::Sample;
+pub use top::{Natural, Numeric, Order, Top};
 
 /// Combines values into one, in any grouping and order: runners combine parts before and after they group by key.
 ///
@@ -52,6 +60,20 @@ use crate::element::{Element, Kv};
 /// }
 /// assert_eq!(Longest.finish(acc).as_deref(), Some("there"));
 /// ```
+///
+/// A tuple of combiners is one that has the results of all: `(A, B)` those of `A` and `B`.
+///
+/// ```
+/// use ferrobeam::dofn::{CombineFn, Count, Max, Sum};
+/// use ferrobeam::Kv;
+///
+/// let all = (Count::<i64>::new(), Sum::<i64>::new(), Max::<i64>::new());
+/// let mut acc = all.zero();
+/// for n in [3, 5, 4] {
+///     all.add(&mut acc, n);
+/// }
+/// assert_eq!(all.finish(acc), Kv(3, Kv(12, 5)));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a CombineFn",
     label = "this type cannot combine values",
@@ -78,7 +100,7 @@ pub trait CombineFn: Send + 'static {
     /// The result.
     fn finish(&self, acc: Self::Acc) -> Self::Out;
 
-    /// Makes an accumulator small before it is sent away.
+    /// Makes an accumulator small. Called before it is sent away, and after it was merged.
     fn compact(&self, acc: &mut Self::Acc) {
         let _ = acc;
     }
@@ -293,4 +315,14 @@ impl<T: Element> CombineFn for Count<T> {
 /// Counts values that only their coder describes.
 impl Named for Count<crate::element::Raw> {
     const NAME: &'static str = "ferrobeam.Count/v1";
+}
+
+impl<T: TypeName> Count<T> {
+    const COMPOSED: &'static ComposedName =
+        &ComposedName::of(&["ferrobeam.Count.", T::TYPE_NAME, "/v1"]);
+}
+
+/// Counts values of a type, beside what others make of them.
+impl<T: TypeName> Named for Count<T> {
+    const NAME: &'static str = Self::COMPOSED.as_str();
 }

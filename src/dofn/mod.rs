@@ -25,7 +25,9 @@ mod window_function;
 
 pub use after_commit::{AfterCommit, Commit, Commits};
 pub use closure::{Filter, FlatMap, Map, Start, Step, Steps, Then, TryMap, steps};
-pub use combine::{CombineFn, Count, Max, Mean, Merge, Min, Plain, Sum};
+pub use combine::{
+    CombineFn, Count, Max, Mean, Merge, Min, Natural, Numeric, Order, Plain, Sample, Sum, Top,
+};
 pub use context::{BundleCx, Cx, Observe};
 pub use edge::{Consumer, Discard, Link};
 pub use metric::{
@@ -35,7 +37,7 @@ pub use metric::{
     Exponential, Gauge, GaugeCell, Histogram, HistogramCell, HistogramData, Linear, MetricCell,
     MetricId, MetricSet, Spread, StringSet, StringSetCell, TrieNode, TriePath,
 };
-pub use named::{FUNCTION_URN, FunctionPayload, Named, namespace};
+pub use named::{FUNCTION_URN, FunctionPayload, Named, TypeName, namespace};
 pub use options::{OptionValues, Options};
 pub use out::{Meter, Out, Sampler};
 pub use ports::{Describe, InWindow, OutSlot, Port, Ports, Wiring};

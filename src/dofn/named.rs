@@ -32,6 +32,95 @@ pub trait Named: Serialize + DeserializeOwned + Send + 'static {
     }
 }
 
+/// A type whose name may be part of a function's: what stands for a type parameter in the name of one that
+/// ferrobeam brings, as [`Sample`](super::Sample).
+///
+/// Like the name of a function, it outlives the build.
+///
+/// ```
+/// use ferrobeam::dofn::{Named, Sample, TypeName};
+///
+/// #[derive(Debug, Clone, PartialEq, ferrobeam::Row)]
+/// struct Order {
+///     price: i64,
+/// }
+///
+/// impl TypeName for Order {
+///     const TYPE_NAME: &'static str = "shop.Order";
+/// }
+///
+/// assert_eq!(Sample::<Order>::NAME, "ferrobeam.Sample.shop.Order/v1");
+/// ```
+pub trait TypeName: 'static {
+    /// The name: visible ASCII characters without a slash.
+    const TYPE_NAME: &'static str;
+}
+
+macro_rules! type_names {
+    ($($type:ty, $name:literal;)*) => {$(
+        impl TypeName for $type {
+            const TYPE_NAME: &'static str = $name;
+        }
+    )*};
+}
+
+type_names! {
+    bool, "bool";
+    i64, "i64";
+    f64, "f64";
+    String, "String";
+    Vec<u8>, "bytes";
+}
+
+/// The most bytes of a [`ComposedName`].
+const LONGEST: usize = 512;
+
+/// A function's name that is made of others.
+#[derive(Debug)]
+pub(crate) struct ComposedName {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+impl ComposedName {
+    /// The parts, one after the other. Only the last one may begin a version: slashes in the others become dots.
+    ///
+    /// # Panics
+    /// If they are too long: when the program is compiled, since names are constants.
+    pub(crate) const fn of(parts: &[&str]) -> Self {
+        let mut bytes = [0; LONGEST];
+        let mut length = 0;
+        let mut at = 0;
+        while at < parts.len() {
+            let part = parts[at].as_bytes();
+            let last = at + 1 == parts.len();
+            let mut next = 0;
+            while next < part.len() {
+                assert!(
+                    length < LONGEST,
+                    "the name of a composed function is too long"
+                );
+                bytes[length] = if part[next] == b'/' && !last {
+                    b'.'
+                } else {
+                    part[next]
+                };
+                length += 1;
+                next += 1;
+            }
+            at += 1;
+        }
+        ComposedName { bytes, length }
+    }
+
+    pub(crate) const fn as_str(&self) -> &str {
+        match std::str::from_utf8(self.bytes.split_at(self.length).0) {
+            Ok(name) => name,
+            Err(_) => panic!("texts one after the other are a text"),
+        }
+    }
+}
+
 /// What a pipeline says of a function: JSON, so that a runner's console can show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FunctionPayload {

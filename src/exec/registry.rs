@@ -14,8 +14,9 @@ use super::side::SideForm;
 use super::splittable::SplittableMaker;
 use super::timers::Fire;
 use crate::dofn::{
-    CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Ports, Splittable,
-    StateKind, Step, Steps, Sum, TimeDomain, View, WindowFunction, Wiring, builtin, checks,
+    CombineFn, Count, Describe, DoFn, FunctionPayload, Max, Mean, Min, Named, Natural, Numeric,
+    Ports, Sample, Splittable, StateKind, Step, Steps, Sum, TimeDomain, Top, View, WindowFunction,
+    Wiring, builtin, checks,
 };
 use crate::element::coder::urn;
 use crate::element::{Coder, Element, Iter, Kv, Nesting, Raw, Timestamp, encoded};
@@ -99,6 +100,15 @@ impl Registry {
             .add_combine::<Max<i64>>()
             .add_combine::<Max<f64>>()
             .add_combine::<Count<Raw>>()
+            .add_combine::<Count<i64>>()
+            .add_combine::<Count<f64>>()
+            .add_combine::<Count<String>>()
+            .add_combine::<Top<Natural<i64>>>()
+            .add_combine::<Top<Natural<String>>>()
+            .add_combine::<Top<Numeric>>()
+            .add_combine::<Sample<i64>>()
+            .add_combine::<Sample<f64>>()
+            .add_combine::<Sample<String>>()
             .add::<builtin::Create>()
             .add::<builtin::UnderUnit>()
             .add::<builtin::Tagged>()

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod closures;
+mod combiners;
 mod hygiene;
 mod life;
 mod own_port;

@@ -7,6 +7,7 @@
 
 mod functions;
 mod jobs;
+mod logs;
 mod observed;
 mod runner;
 mod timers;

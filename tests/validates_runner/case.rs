@@ -27,6 +27,8 @@ pub(crate) struct Case {
     pub(crate) runner: Runner,
     /// Options for the runner.
     pub(crate) options: PipelineOptions,
+    /// Whether a runner that can drains the pipeline.
+    pub(crate) drains: bool,
     pub(crate) outcome: Outcome,
     pub(crate) metrics: Vec<LookAtMetrics>,
     /// How many checks the pipeline makes.
@@ -39,6 +41,7 @@ impl Case {
             p: Pipeline::new(),
             runner,
             options: PipelineOptions::default(),
+            drains: false,
             outcome: Outcome::Passes,
             metrics: Vec::new(),
             checks: 0,

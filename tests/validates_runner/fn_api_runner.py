@@ -1,7 +1,7 @@
 """Runs pipelines on Python's default runner, in this process.
 
-Each line of standard input is a JSON object with `id`, the file of a `pipeline` proto, and a file for its `metrics`. The
-answer is a line with `id` and `error`, which is null if the pipeline did what it had to do.
+Each line of standard input is a JSON object with `id`, the file of a `pipeline` proto, a file for its `metrics`, `options`,
+and whether it `drains`. The answer is a line with `id` and `error`, which is null if the pipeline did what it had to do.
 """
 
 import json
@@ -24,7 +24,8 @@ answering = threading.Lock()
 def run(ask):
     with open(ask["pipeline"], "rb") as file:
         pipeline = beam_runner_api_pb2.Pipeline.FromString(file.read())
-    result = fn_runner.FnApiRunner().run_via_runner_api(pipeline, PipelineOptions(ask["options"]))
+    runner = fn_runner.FnApiRunner(is_drain=ask["drains"])
+    result = runner.run_via_runner_api(pipeline, PipelineOptions(ask["options"]))
     state = result.wait_until_finish()
     if state != PipelineState.DONE:
         raise RuntimeError(f"the pipeline is {state}")

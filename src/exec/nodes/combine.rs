@@ -49,6 +49,7 @@ pub(crate) fn build<C: CombineFn>(
                 for part in &parts {
                     function.merge(&mut acc, part?);
                 }
+                function.compact(&mut acc);
                 Ok(acc)
             })?
         }
@@ -259,9 +260,20 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::dofn::Sum;
+    use crate::dofn::{Natural, Sum, Top};
     use crate::element::{Coder, coder::urn};
     use crate::exec::activity::Activity;
+
+    fn place() -> CombinePlace {
+        let windows = Coder::standard(urn::GLOBAL_WINDOW, []);
+        CombinePlace {
+            here: Activity::default().here(0),
+            meter: Meter::default(),
+            windows: WindowCoding::of(&windows).expect("known"),
+            end_of: |_| Ok(Timestamp::GLOBAL_WINDOW_END),
+            output_time: OutputTime::EndOfWindow,
+        }
+    }
 
     /// What came out: how many entries for each key, and their sum.
     type Sums = BTreeMap<u8, (u32, i64)>;
@@ -287,18 +299,44 @@ mod tests {
         }
     }
 
+    /// Accumulators that came out, by their length.
+    #[derive(Clone, Default)]
+    struct Lengths(Arc<Mutex<Vec<usize>>>);
+
+    impl<'a> Consumer<Kv<&'a [u8], Vec<i64>>> for Lengths {
+        fn start(&mut self) -> Result<()> {
+            Ok(())
+        }
+
+        fn consume(&mut self, _: &Header, Kv(_, acc): Kv<&'a [u8], Vec<i64>>) -> Result<()> {
+            self.0.lock().expect("nobody panics").push(acc.len());
+            Ok(())
+        }
+
+        fn finish(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn merged_accumulators_are_sent_small() {
+        let lengths = Lengths::default();
+        let out = erase::<Keyed<Vec<i64>>>(Box::new(lengths.clone()));
+        let top = Top::<Natural<i64>>::greatest(2);
+        let merge = build(CombineStage::MergeAccumulators, top, place(), out).expect("links");
+        let mut merge = unbox::<Keyed<Iter<Vec<i64>>>>(merge).expect("takes accumulators");
+        merge.start().expect("nothing to fail");
+        let parts = Iter::from_iter([vec![5i64, 1], vec![3]]);
+        merge
+            .consume(&Header::global(Timestamp::MIN), Kv(b"k", parts))
+            .expect("merges");
+        assert_eq!(*lengths.0.lock().expect("nobody panics"), [2]);
+    }
+
     #[test]
     fn a_full_table_is_emptied_and_nothing_is_lost() {
         let out = Out::default();
-        let windows = Coder::standard(urn::GLOBAL_WINDOW, []);
-        let place = CombinePlace {
-            here: Activity::default().here(0),
-            meter: Meter::default(),
-            windows: WindowCoding::of(&windows).expect("known"),
-            end_of: |_| Ok(Timestamp::GLOBAL_WINDOW_END),
-            output_time: OutputTime::EndOfWindow,
-        };
-        let mut node = Precombine::new(Sum::<i64>::new(), place, Box::new(out.clone()));
+        let mut node = Precombine::new(Sum::<i64>::new(), place(), Box::new(out.clone()));
         let keys: Vec<Vec<u8>> = (0..10).map(|n| vec![n; TABLE_BYTES / 8]).collect();
         let header = Header::global(Timestamp::MIN);
         node.start().expect("nothing to fail");

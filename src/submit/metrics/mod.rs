@@ -3,10 +3,12 @@
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use beam_proto::job::MetricResults;
 use beam_proto::pipeline::{MonitoringInfo, Pipeline};
 use beam_proto::urns::monitoring_info_labels as labels;
+use beam_proto::urns::monitoring_infos::{ELEMENT_COUNT, SAMPLED_BYTE_SIZE, TOTAL_MSECS};
 
 pub use value::MetricValue;
 use value::{merged, value};
@@ -17,12 +19,34 @@ use crate::error::{Context, Result};
 /// Full names of transforms by id.
 pub(super) type Names = HashMap<String, String>;
 
-/// The metrics that functions kept during a job.
+/// The metrics of a job: those that its functions kept, and what the workers measured of collections and transforms.
 ///
-/// A metric is named by the function's name without its version, the port's name, and the full name of the transform.
-/// Values are those of committed bundles where the runner tells them apart, else of all attempts.
+/// A function's metric is named by the function's name without its version, the port's name, and the full name of the
+/// transform. Values are those of committed bundles where the runner tells them apart, else of all attempts.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct JobMetrics(BTreeMap<MetricId, MetricValue>);
+pub struct JobMetrics {
+    functions: BTreeMap<MetricId, MetricValue>,
+    /// By kind, and the collection or transform that was measured.
+    workers: BTreeMap<(Measured, String), MetricValue>,
+}
+
+/// What workers measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Measured {
+    /// How many elements a collection has, by its id.
+    Elements,
+    /// How large its elements are.
+    Sizes,
+    /// How long a transform took, by its full name.
+    Time,
+}
+
+/// What a monitoring info is about.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Function(MetricId),
+    Worker(Measured, String),
+}
 
 impl JobMetrics {
     /// The metrics that a runner tells of a pipeline.
@@ -38,36 +62,72 @@ impl JobMetrics {
         for infos in [&results.attempted, &results.committed] {
             let mut all = BTreeMap::new();
             for info in infos {
-                let Some(id) = id(info, names) else { continue };
-                let Some(value) = value(info).at("metric", &id.name)? else {
+                let Some(key) = key(info, names) else {
+                    continue;
+                };
+                let Some(value) = value(info).at("metric", key.name())? else {
                     continue;
                 };
                 // A transform may have several infos, one for each bundle or stage.
-                let sum = match all.remove(&id) {
+                let sum = match all.remove(&key) {
                     Some(before) => merged(before, value),
                     None => value,
                 };
-                all.insert(id, sum);
+                all.insert(key, sum);
             }
-            metrics.0.extend(all);
+            for (key, value) in all {
+                match key {
+                    Key::Function(id) => metrics.functions.insert(id, value),
+                    Key::Worker(what, of) => metrics.workers.insert((what, of), value),
+                };
+            }
         }
         Ok(metrics)
     }
 
-    /// All metrics.
+    /// All metrics of functions.
     pub fn iter(&self) -> impl Iterator<Item = (&MetricId, &MetricValue)> {
-        self.0.iter()
+        self.functions.iter()
     }
 
     /// The metrics of the transform with this full name.
     #[must_use]
     pub fn of_transform(&self, name: &str) -> Self {
-        let all = self.0.iter();
-        let kept = all.filter(|(id, _)| id.transform == name);
-        JobMetrics(
-            kept.map(|(id, value)| (id.clone(), value.clone()))
-                .collect(),
-        )
+        let mut kept = self.clone();
+        kept.functions.retain(|id, _| id.transform == name);
+        let time = |(what, of): &(Measured, String)| *what == Measured::Time && of == name;
+        kept.workers.retain(|key, _| time(key));
+        kept
+    }
+
+    /// How many elements the workers have put into a collection, which its
+    /// [id](crate::pipeline::PCollection::id) names. Not all runners tell.
+    pub fn element_count(&self, collection: &str) -> Option<i64> {
+        match self.measured(Measured::Elements, collection)? {
+            MetricValue::Counter(count) => Some(*count),
+            _ => None,
+        }
+    }
+
+    /// How many bytes elements of a collection have, as far as they were measured: not every element is. Not all
+    /// runners tell.
+    pub fn element_sizes(&self, collection: &str) -> Option<Spread> {
+        match self.measured(Measured::Sizes, collection)? {
+            MetricValue::Distribution(spread) => Some(*spread),
+            _ => None,
+        }
+    }
+
+    /// How long the workers were busy with the transform of this full name, all of them together. Not all runners tell.
+    pub fn busy(&self, transform: &str) -> Option<Duration> {
+        match self.measured(Measured::Time, transform)? {
+            MetricValue::Counter(millis) => u64::try_from(*millis).ok().map(Duration::from_millis),
+            _ => None,
+        }
+    }
+
+    fn measured(&self, what: Measured, of: &str) -> Option<&MetricValue> {
+        self.workers.get(&(what, of.to_owned()))
     }
 
     /// A counter, summed over all transforms that have it.
@@ -143,19 +203,40 @@ impl JobMetrics {
     }
 
     fn total(&self, namespace: &str, name: &str) -> Option<MetricValue> {
-        let all = self.0.iter();
+        let all = self.functions.iter();
         let named = all.filter(|(id, _)| id.namespace == namespace && id.name == name);
         named.map(|(_, value)| value.clone()).reduce(merged)
     }
 }
 
-fn id(info: &MonitoringInfo, names: &Names) -> Option<MetricId> {
+impl Key {
+    fn name(&self) -> &str {
+        match self {
+            Key::Function(id) => &id.name,
+            Key::Worker(_, of) => of,
+        }
+    }
+}
+
+fn key(info: &MonitoringInfo, names: &Names) -> Option<Key> {
     let label = |name: &str| info.labels.get(name).cloned();
-    let transform = label(labels::TRANSFORM)?;
-    Some(MetricId {
-        transform: names.get(&transform).cloned().unwrap_or(transform),
-        namespace: label(labels::NAMESPACE)?,
-        name: label(labels::NAME)?,
+    let transform = || {
+        let id = label(labels::TRANSFORM)?;
+        Some(names.get(&id).cloned().unwrap_or(id))
+    };
+    let collection = || label(labels::PCOLLECTION);
+    Some(if info.urn == ELEMENT_COUNT.urn {
+        Key::Worker(Measured::Elements, collection()?)
+    } else if info.urn == SAMPLED_BYTE_SIZE.urn {
+        Key::Worker(Measured::Sizes, collection()?)
+    } else if info.urn == TOTAL_MSECS.urn {
+        Key::Worker(Measured::Time, transform()?)
+    } else {
+        Key::Function(MetricId {
+            transform: transform()?,
+            namespace: label(labels::NAMESPACE)?,
+            name: label(labels::NAME)?,
+        })
     })
 }
 
@@ -216,6 +297,37 @@ mod tests {
             vec![info(sum, "t1", b"\x03")],
         );
         assert_eq!(metrics.counter("ns", "m"), Some(4));
+    }
+
+    #[test]
+    fn what_workers_measure_is_summed_by_what_it_is_of() {
+        let of = |spec: &str, label: &str, name: &str, payload: &'static [u8]| MonitoringInfo {
+            urn: spec.into(),
+            payload: Bytes::from_static(payload),
+            labels: [(label.to_owned(), name.to_owned())].into(),
+            ..MonitoringInfo::default()
+        };
+        let metrics = read(
+            vec![
+                of(ELEMENT_COUNT.urn, "PCOLLECTION", "c", b"\x02"),
+                of(ELEMENT_COUNT.urn, "PCOLLECTION", "c", b"\x03"),
+                of(
+                    SAMPLED_BYTE_SIZE.urn,
+                    "PCOLLECTION",
+                    "c",
+                    b"\x02\x07\x03\x04",
+                ),
+                of(TOTAL_MSECS.urn, "PTRANSFORM", "t1", b"\x14"),
+            ],
+            Vec::new(),
+        );
+        assert_eq!(metrics.element_count("c"), Some(5));
+        assert_eq!(metrics.element_count("other"), None);
+        assert_eq!(metrics.element_sizes("c").map(|sizes| sizes.max), Some(4));
+        assert_eq!(metrics.busy("A/B"), Some(Duration::from_millis(20)));
+        assert_eq!(metrics.of_transform("A/B").busy("A/B"), metrics.busy("A/B"));
+        assert_eq!(metrics.of_transform("A/B").element_count("c"), None);
+        assert_eq!(metrics.iter().count(), 0);
     }
 
     #[test]

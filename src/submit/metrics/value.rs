@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use beam_proto::pipeline::{BoundedTrie, HistogramValue, MonitoringInfo};
+use beam_proto::urns::MonitoringInfoSpec;
 use beam_proto::urns::monitoring_infos::{
-    USER_BOUNDED_TRIE, USER_DISTRIBUTION_DOUBLE, USER_DISTRIBUTION_INT64, USER_HISTOGRAM,
-    USER_LATEST_DOUBLE, USER_LATEST_INT64, USER_SET_STRING, USER_SUM_DOUBLE, USER_SUM_INT64,
+    ELEMENT_COUNT, SAMPLED_BYTE_SIZE, TOTAL_MSECS, USER_BOUNDED_TRIE, USER_DISTRIBUTION_DOUBLE,
+    USER_DISTRIBUTION_INT64, USER_HISTOGRAM, USER_LATEST_DOUBLE, USER_LATEST_INT64,
+    USER_SET_STRING, USER_SUM_DOUBLE, USER_SUM_INT64,
 };
 use prost::Message;
 
@@ -14,7 +16,7 @@ use crate::element::{Element, Input, Nesting, Timestamp};
 use crate::error::Result;
 use crate::model::metrics::{histogram_from_proto, trie_from_proto};
 
-/// The value of a user metric.
+/// The value of a metric.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MetricValue {
     /// A sum.
@@ -37,45 +39,48 @@ pub enum MetricValue {
     Histogram(HistogramData),
 }
 
-/// The value of a user metric of a kind that functions here can keep.
+/// The value of a metric of a kind that functions or workers here can keep.
 pub(super) fn value(info: &MonitoringInfo) -> Result<Option<MetricValue>> {
     let mut input = Input::new(&info.payload);
     let mut number = || input.varint().map(|n| n as i64);
-    Ok(if info.urn == USER_SUM_INT64.urn {
-        Some(MetricValue::Counter(number()?))
-    } else if info.urn == USER_DISTRIBUTION_INT64.urn {
-        Some(MetricValue::Distribution(Spread {
-            count: number()?,
-            sum: number()?,
-            min: number()?,
-            max: number()?,
-        }))
-    } else if info.urn == USER_LATEST_INT64.urn {
-        let at = Timestamp::from_millis(number()?);
-        Some(MetricValue::Gauge(at, number()?))
-    } else if info.urn == USER_SUM_DOUBLE.urn {
-        Some(MetricValue::DoubleSum(double(&mut input)?))
-    } else if info.urn == USER_DISTRIBUTION_DOUBLE.urn {
-        Some(MetricValue::DoubleDistribution(DoubleSpread {
-            count: input.varint()? as i64,
-            sum: double(&mut input)?,
-            min: double(&mut input)?,
-            max: double(&mut input)?,
-        }))
-    } else if info.urn == USER_LATEST_DOUBLE.urn {
-        let at = Timestamp::from_millis(input.varint()? as i64);
-        Some(MetricValue::DoubleGauge(at, double(&mut input)?))
-    } else if info.urn == USER_SET_STRING.urn {
-        Some(MetricValue::StringSet(strings(&mut input)?))
-    } else if info.urn == USER_BOUNDED_TRIE.urn {
-        let proto = BoundedTrie::decode(info.payload.clone())?;
-        Some(MetricValue::BoundedTrie(trie_from_proto(proto)))
-    } else if info.urn == USER_HISTOGRAM.urn {
-        let proto = HistogramValue::decode(info.payload.clone())?;
-        Some(MetricValue::Histogram(histogram_from_proto(proto)?))
-    } else {
-        None
-    })
+    let is_one_of = |specs: &[MonitoringInfoSpec]| specs.iter().any(|spec| spec.urn == info.urn);
+    Ok(
+        if is_one_of(&[USER_SUM_INT64, ELEMENT_COUNT, TOTAL_MSECS]) {
+            Some(MetricValue::Counter(number()?))
+        } else if is_one_of(&[USER_DISTRIBUTION_INT64, SAMPLED_BYTE_SIZE]) {
+            Some(MetricValue::Distribution(Spread {
+                count: number()?,
+                sum: number()?,
+                min: number()?,
+                max: number()?,
+            }))
+        } else if info.urn == USER_LATEST_INT64.urn {
+            let at = Timestamp::from_millis(number()?);
+            Some(MetricValue::Gauge(at, number()?))
+        } else if info.urn == USER_SUM_DOUBLE.urn {
+            Some(MetricValue::DoubleSum(double(&mut input)?))
+        } else if info.urn == USER_DISTRIBUTION_DOUBLE.urn {
+            Some(MetricValue::DoubleDistribution(DoubleSpread {
+                count: input.varint()? as i64,
+                sum: double(&mut input)?,
+                min: double(&mut input)?,
+                max: double(&mut input)?,
+            }))
+        } else if info.urn == USER_LATEST_DOUBLE.urn {
+            let at = Timestamp::from_millis(input.varint()? as i64);
+            Some(MetricValue::DoubleGauge(at, double(&mut input)?))
+        } else if info.urn == USER_SET_STRING.urn {
+            Some(MetricValue::StringSet(strings(&mut input)?))
+        } else if info.urn == USER_BOUNDED_TRIE.urn {
+            let proto = BoundedTrie::decode(info.payload.clone())?;
+            Some(MetricValue::BoundedTrie(trie_from_proto(proto)))
+        } else if info.urn == USER_HISTOGRAM.urn {
+            let proto = HistogramValue::decode(info.payload.clone())?;
+            Some(MetricValue::Histogram(histogram_from_proto(proto)?))
+        } else {
+            None
+        },
+    )
 }
 
 fn double(input: &mut Input<'_>) -> Result<f64> {

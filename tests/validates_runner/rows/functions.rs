@@ -1,5 +1,7 @@
 //! Functions that several pipelines use.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use ferrobeam::dofn::{Step, Steps, steps};
 use ferrobeam::exec::Registry;
 use ferrobeam::prelude::*;
@@ -28,6 +30,12 @@ pub(crate) fn at(millis: i64) -> Timestamp {
 /// A pair with a key of text.
 pub(crate) fn pair<V>(key: &str, value: V) -> Kv<String, V> {
     Kv(key.to_owned(), value)
+}
+
+/// A name that nothing else in this process has.
+pub(crate) fn unique(what: &str) -> String {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    format!("{what} {}", LAST.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Each number with as many milliseconds as its timestamp.

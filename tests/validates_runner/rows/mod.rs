@@ -1,12 +1,17 @@
 //! The pipelines: a file for each group of behaviours.
 
 mod combining;
+mod commits;
+mod drains;
 mod functions;
 mod grouping;
 mod joins;
+mod measured;
 mod metrics;
+mod notes;
 mod own_windows;
 mod pardo;
+mod retries;
 mod sides;
 mod splittable;
 mod state;
@@ -25,10 +30,15 @@ pub(crate) fn register(registry: &mut Registry) {
     pardo::register(registry);
     grouping::register(registry);
     combining::register(registry);
+    commits::register(registry);
+    drains::register(registry);
     sides::register(registry);
     joins::register(registry);
+    measured::register(registry);
     metrics::register(registry);
+    notes::register(registry);
     own_windows::register(registry);
+    retries::register(registry);
     splittable::register(registry);
     state::register(registry);
     timers::register(registry);
@@ -41,11 +51,16 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static str, How)> {
         pardo::ROWS,
         grouping::ROWS,
         combining::ROWS,
+        commits::ROWS,
+        drains::ROWS,
         windows::ROWS,
         sides::ROWS,
         joins::ROWS,
+        measured::ROWS,
         metrics::ROWS,
+        notes::ROWS,
         own_windows::ROWS,
+        retries::ROWS,
         splittable::ROWS,
         state::ROWS,
         timers::ROWS,

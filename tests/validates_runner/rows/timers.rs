@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use ferrobeam::dofn::{Step, Steps, steps};
 use ferrobeam::exec::Registry;
-use ferrobeam::pipeline::PCollection;
+use ferrobeam::pipeline::{PCollection, TestStream};
 use ferrobeam::prelude::*;
 use ferrobeam::window::{FixedWindows, IntervalWindow, Window, WindowFn};
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use super::functions::{at, interval, pair};
 use super::rows;
 use crate::behaviour::How;
 use crate::case::Case;
+use crate::runner::Runner;
 
 pub(crate) const ROWS: &[(&str, How)] = rows![
     Runs timer_event_window_end,
@@ -25,13 +27,14 @@ pub(crate) const ROWS: &[(&str, How)] = rows![
     Runs timer_sets_timer,
     Runs timer_sets_earlier_timer_in_bundle,
     Runs timer_output_timestamp,
+    Runs timer_hold,
     Runs timer_reads_state,
     Runs timer_key_available,
     Runs timer_past_window_refused,
 ];
 
 pub(crate) fn register(registry: &mut Registry) {
-    registry.add::<Alarms>().add::<Soon>();
+    registry.add::<Alarms>().add::<Soon>().add_steps(by_line);
 }
 
 /// Does to its timers what its elements say, and tells of each that fires.
@@ -242,6 +245,44 @@ fn timer_sets_earlier_timer_in_bundle(case: &mut Case) {
 
 fn timer_output_timestamp(case: &mut Case) {
     alarms(case, "hold a 20 7", [(7, "k: a at 20, 0 before")]);
+}
+
+fn by_line() -> Steps<String, impl Step<String, Out = Kv<String, ()>>> {
+    steps("vr.by_line/v1").map(|line: String| Kv(line, ()))
+}
+
+/// The timer's output is at 7, and comes when the watermark of what sets it has long passed its window downstream.
+/// Where the output watermark does not wait, it is late, and Prism drops it; other runners only show its time.
+fn timer_hold(case: &mut Case) {
+    let script = pair("k", "hold a 80 7".to_owned());
+    let nothing = pair("other", "set b 60".to_owned());
+    let scripts = match case.runner {
+        // The watermark of what is complete moves once, to the end.
+        Runner::Default | Runner::Python | Runner::Spark => case
+            .p
+            .create_timestamped("Scripts", [(at(0), script), (at(50), nothing)]),
+        Runner::Prism | Runner::Flink | Runner::FlinkStreaming => {
+            let stream = TestStream::new()
+                .elements([(at(0), script)])
+                .watermark(at(40))
+                .elements([(at(50), nothing)])
+                .watermark(at(70));
+            case.p.test_stream("Scripts", stream)
+        }
+    };
+    let fixed = |size| WindowFn::Fixed(FixedWindows { size, offset: 0 });
+    let lines = scripts
+        .window_into("Long", fixed(100))
+        .par_do("Alarms", Alarms)
+        .told;
+    let counts = lines
+        .window_into("Short", fixed(10))
+        .steps("By line", by_line())
+        .count_per_key("Count");
+    case.expect(&counts).contains_in([
+        (interval(0, 10), pair("k: a at 80, 0 before", 1)),
+        (interval(60, 70), pair("other: b at 60, 0 before", 1)),
+    ]);
 }
 
 fn timer_reads_state(case: &mut Case) {

@@ -37,18 +37,14 @@ pub(crate) const ROWS: &[(&str, How)] = &[
     (
         "pardo_logging",
         elsewhere(
-            "tests/rim/shutdown.rs",
-            "fn log_entries_name_bundle_and_transform_and_arrive_before_the_end(",
+            "tests/job_service/logs.rs",
+            "fn log_entries_reach_the_log_of_the_runner(",
         ),
     ),
-    ("combine_global_top", How::Waits),
-    ("combine_global_sample", How::Waits),
-    ("combine_tuple", How::Waits),
     (
         "side_from_other_sdk",
         elsewhere(XLANG, "def test_side_from_other_sdk("),
     ),
-    ("state_after_failure", How::Waits),
     (
         "state_unkeyed_refused",
         elsewhere(
@@ -57,14 +53,9 @@ pub(crate) const ROWS: &[(&str, How)] = &[
         ),
     ),
     (
-        "timer_hold",
-        elsewhere("tests/rim/timers.rs", "fn holds_are_as_they_were_set("),
-    ),
-    (
         "on_window_expiration",
         elsewhere("tests/job_service/timers.rs", "fn windows_expire("),
     ),
-    ("timer_after_drain", How::Waits),
     (
         "sdf_state_refused",
         elsewhere(
@@ -107,39 +98,7 @@ pub(crate) const ROWS: &[(&str, How)] = &[
             "fn metrics_of_all_kinds_and_an_option_of_our_own(",
         ),
     ),
-    ("metric_in_failed_bundle", How::Waits),
-    ("metric_element_counts", How::Waits),
-    (
-        "metric_sampled_byte_size",
-        elsewhere(
-            "tests/rim/metrics.rs",
-            "fn payloads_are_exact_and_each_metric_comes_once(",
-        ),
-    ),
-    (
-        "metric_exec_time",
-        elsewhere(
-            "tests/rim/times.rs",
-            "fn a_bundle_that_no_sample_hits_has_times_all_the_same(",
-        ),
-    ),
-    (
-        "finalize_once",
-        elsewhere(
-            "tests/rim/finalize.rs",
-            "fn callbacks_are_called_once_after_the_commit(",
-        ),
-    ),
-    (
-        "finalize_expired",
-        elsewhere(
-            "tests/rim/finalize.rs",
-            "fn expired_callbacks_are_not_called(",
-        ),
-    ),
-    ("resource_hints", How::Waits),
-    ("annotations", How::Waits),
-    ("display_data", How::Waits),
+    // No runner here asks for samples.
     (
         "data_sampling",
         elsewhere(
@@ -154,7 +113,6 @@ pub(crate) const ROWS: &[(&str, How)] = &[
             "fn the_element_that_a_bundle_failed_at_is_kept(",
         ),
     ),
-    ("drain", How::Waits),
     (
         "cancel",
         elsewhere("tests/job_service/jobs.rs", "fn a_job_can_be_cancelled("),

@@ -28,6 +28,8 @@ struct Ask<'a> {
     metrics: &'a str,
     /// Options, as flags.
     options: Vec<String>,
+    /// Whether it is drained.
+    drains: bool,
 }
 
 #[derive(Deserialize)]
@@ -135,6 +137,7 @@ pub(super) fn run(mut case: Case) -> Result<(), String> {
             pipeline: &file("pipeline"),
             metrics: &file("metrics"),
             options: Vec::from_iter(splits.map(|splits| format!("--{SPLITS}={splits}"))),
+            drains: case.drains,
         };
         let line = serde_json::to_string(&ask).unwrap();
         writeln!(process.input, "{line}").map_err(|e| format!("Python does not listen: {e}"))?;
