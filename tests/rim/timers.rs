@@ -576,7 +576,7 @@ fn what_goes_wrong_in_a_handler_names_its_timer() {
         .run();
     let error = outcome.expect_error();
     assert!(
-        error.contains("told to panic") && error.contains("\"do\""),
+        error.contains("panic: told to panic") && error.contains("transform \"do\""),
         "{error}"
     );
     // The worker lives, and so does the next bundle.
