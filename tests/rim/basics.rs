@@ -140,7 +140,10 @@ fn an_id_is_used_once() {
 #[test]
 fn descriptors_may_be_registered() {
     let runner = FakeRunner::start(registry());
-    let stage = passing::<i64>("registered");
+    let mut stage = Descriptor::new("registered");
+    let numbers = stage.source("source", i64::coder());
+    let doubled = stage.steps("double", &doubled(), &numbers);
+    stage.sink("sink", &doubled);
     let descriptor = stage.build(&runner.endpoints());
     let answer = runner.ask(Request::Register(RegisterRequest {
         process_bundle_descriptor: vec![descriptor],
@@ -149,9 +152,31 @@ fn descriptors_may_be_registered() {
         matches!(answer.response, Some(Response::Register(_))),
         "{answer:?}"
     );
+    // Whoever asked the runner for it would get another.
+    let other = passing::<i64>("registered");
     let input = in_global_window([5i64]);
-    let outcome = runner.bundle(&stage).input("source", input).run();
-    assert_eq!(outcome.values::<i64>("sink"), [5]);
+    let outcome = runner.bundle(&other).input("source", input).run();
+    assert_eq!(outcome.values::<i64>("sink"), [10]);
+    runner.close();
+}
+
+#[test]
+fn a_descriptor_is_fetched_once_for_all_plans() {
+    let runner = FakeRunner::start(registry());
+    let gate = Gate::named("fetched once");
+    let stage = doing("fetched once", Do::wait(At::Element(1), "fetched once"));
+    let first = runner.bundle(&stage).start();
+    first.send("source", in_global_window([1i64]).concat());
+    gate.expect(1);
+    // While one plan is in use, the next bundle needs another; the runner would now name a stage that does not wait.
+    let second = runner.bundle(&passing::<i64>("fetched once")).start();
+    second.send("source", in_global_window([1i64]).concat());
+    gate.expect(2);
+    gate.open();
+    for bundle in [first, second] {
+        bundle.end_all();
+        assert_eq!(bundle.wait().values::<i64>("sink"), [1]);
+    }
     runner.close();
 }
 

@@ -1,5 +1,9 @@
 //! Bundles that are split while they run.
 
+use beam_proto::fnexec::instruction_request::Request;
+use beam_proto::fnexec::instruction_response::Response;
+use beam_proto::fnexec::process_bundle_split_request::DesiredSplit;
+use beam_proto::fnexec::{ProcessBundleSplitRequest, ProcessBundleSplitResponse};
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{Descriptor, FakeRunner, in_global_window};
 
@@ -85,14 +89,13 @@ fn a_split_before_the_start_is_kept() {
         bundle.send("one", Vec::new());
         // The functions after the first source start first, so the second has not started.
         Gate::named("before the start").expect(1);
-        let first = bundle.split("two", 0.0, 4, &[]);
+        assert_eq!(bundle.split("two", 0.0, 4, &[]), Some(0));
         Gate::named("before the start").open();
         bundle.send("one", in_global_window(0..4i64).concat());
         bundle.send("two", in_global_window(0..4i64).concat());
         bundle.end_all();
         let outcome = bundle.wait();
-        let expected: Vec<i64> = (0..first.unwrap_or(4)).collect();
-        assert_eq!(outcome.values::<i64>("second"), expected);
+        assert_eq!(outcome.values::<i64>("second"), [0i64; 0]);
         assert_eq!(outcome.values::<i64>("first"), [0, 1, 2, 3]);
         Gate::named("before the start").shut();
     }
@@ -108,6 +111,21 @@ fn splits_of_bundles_that_do_not_run_are_empty() {
     assert_eq!(bundle.split("source", 0.0, 4, &[]), None);
     Gate::named("setting up").open();
     bundle.end_all();
-    bundle.wait().assert_ok();
+    let outcome = bundle.wait();
+    outcome.assert_ok();
+    // One that has ended, and one that never was.
+    for id in [outcome.id.as_str(), "never heard of"] {
+        let desired = DesiredSplit {
+            estimated_input_elements: 4,
+            ..DesiredSplit::default()
+        };
+        let answer = runner.ask(Request::ProcessBundleSplit(ProcessBundleSplitRequest {
+            instruction_id: id.to_owned(),
+            desired_splits: [("source".to_owned(), desired)].into(),
+        }));
+        assert_eq!(answer.error, "");
+        let nothing = ProcessBundleSplitResponse::default();
+        assert_eq!(answer.response, Some(Response::ProcessBundleSplit(nothing)));
+    }
     runner.close();
 }

@@ -118,6 +118,8 @@ pub(crate) enum Deed {
     Work(u64),
     /// Waits at a gate, and then returns an error.
     WaitAndFail(String),
+    /// Calls an address, waits until it hangs up, and then returns an error.
+    CallAndFail(String),
     /// Panics with a text.
     Panic,
     /// Panics with a value that is not text.
@@ -176,6 +178,12 @@ impl Do {
             }
             Deed::WaitAndFail(gate) => {
                 Gate::named(gate).pass()?;
+                return Err(Error::user("told to fail"));
+            }
+            Deed::CallAndFail(address) => {
+                let mut called = std::net::TcpStream::connect(address)?;
+                called.set_read_timeout(Some(LONGEST))?;
+                std::io::Read::read(&mut called, &mut [0])?;
                 return Err(Error::user("told to fail"));
             }
             Deed::Fail => return Err(Error::user("told to fail")),

@@ -1,7 +1,9 @@
 //! How many threads there are, and how much memory: measured in processes of their own.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use beam_proto::fnexec::log_entry::severity;
 use ferrobeam::harness::Budgets;
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{Descriptor, FakeRunner, in_global_window};
@@ -80,24 +82,46 @@ fn a_stalled_bundle_costs_neither_memory_nor_time() {
     );
 }
 
+/// Memory of a worker in another process, in MiB, as its status page says.
+fn resident_mib(runner: &FakeRunner) -> f64 {
+    let page = runner.status_page();
+    let number = page
+        .split_once("memory: ")
+        .and_then(|(_, rest)| rest.split_once(" MiB resident"));
+    number.expect("the page says it").0.parse().unwrap()
+}
+
 #[test]
 fn input_of_a_bundle_that_fails_in_setup_costs_neither_memory_nor_time() {
-    let test = "threads::input_of_a_bundle_that_fails_in_setup_costs_neither_memory_nor_time";
-    child::run(test, || {
-        let runner = FakeRunner::start(registry());
-        let quick = passing::<i64>("quick");
-        runner.bundle(&quick).run().assert_ok();
-        let stage = doing(
-            "failing",
-            Do::new(At::Setup, Deed::WaitAndFail("failing".into())),
-        );
+    const NAME: &str =
+        "threads::input_of_a_bundle_that_fails_in_setup_costs_neither_memory_nor_time";
+    if child::is_for(NAME) {
+        return child::work();
+    }
+    let runner = FakeRunner::of(registry())
+        .without_worker()
+        .provisions()
+        .start();
+    let child = child::worker_of(&runner, NAME);
+    let quick = passing::<i64>("quick");
+    runner.bundle(&quick).run().assert_ok();
+    let before = resident_mib(&runner);
+    let check_memory = || {
+        let grown = resident_mib(&runner) - before;
+        assert!(grown < 64.0, "memory has grown by {grown} MiB");
+    };
+    let setups = TcpListener::bind("127.0.0.1:0").unwrap();
+    let call = Deed::CallAndFail(setups.local_addr().unwrap().to_string());
+    let stage = doing("failing", Do::new(At::Setup, call));
+    let mut failed = Vec::new();
+    // Setup fails while the input comes, and after all of it and another bundle.
+    for fails_after in [150, 300] {
         let failing = runner.bundle(&stage).start();
-        Gate::named("failing").expect(1);
-        let before = resident();
+        let mut setup = Some(setups.accept().unwrap());
         let other = runner.bundle(&quick).start();
         for n in 0..300 {
-            if n == 150 {
-                Gate::named("failing").open();
+            if n == fails_after {
+                setup = None;
             }
             runner.send_data(failing.id(), "source", vec![0; MIB], false);
         }
@@ -106,16 +130,32 @@ fn input_of_a_bundle_that_fails_in_setup_costs_neither_memory_nor_time() {
         other.end_all();
         assert_eq!(other.wait().values::<i64>("sink"), [1, 2, 3]);
         assert!(start.elapsed() < Duration::from_secs(1));
-        let id = failing.id().to_owned();
+        check_memory();
+        drop(setup);
         let outcome = failing.wait();
         let error = outcome.expect_error();
         assert!(error.contains("transform \"do\""), "{error}");
-        assert_grown_less(before, 64);
-        runner.send_data(&id, "source", vec![0; MIB], true);
+        runner.send_data(&outcome.id, "source", vec![0; MIB], true);
         runner.bundle(&quick).run().assert_ok();
-        assert_eq!(runner.unfinished(), 0);
-        runner.close();
-    });
+        failed.push(outcome.id);
+        check_memory();
+    }
+    runner.end_control();
+    assert!(child.output().status.success());
+    // The log tells of the failures, and of nothing else.
+    let logs = runner.logs().into_iter();
+    let told: Vec<_> = logs
+        .filter(|entry| entry.severity() >= severity::Enum::Warn)
+        .map(|entry| (entry.instruction_id, entry.message))
+        .collect();
+    let is_of = |((id, message), failed): (&(String, String), &String)| {
+        id == failed && message.starts_with("bundle failed")
+    };
+    assert!(
+        told.len() == 2 && told.iter().zip(&failed).all(is_of),
+        "{told:?}"
+    );
+    runner.settle();
 }
 
 #[test]
@@ -165,6 +205,7 @@ fn each_bundle_has_one_thread() {
             (200..=220).contains(&count),
             "{count} threads for 200 bundles"
         );
+        assert_eq!(threads("sampler"), 1);
         Gate::named("threads").open();
         bundles
             .into_iter()
