@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use ferrobeam::exec::Registry;
 use ferrobeam::harness::{Options, install_logging, worker};
 use ferrobeam::testing::FakeRunner;
 
@@ -56,16 +57,28 @@ pub(crate) fn worker_of(runner: &FakeRunner, test: &str) -> Running {
 
 /// Runs a worker until its end.
 pub(crate) fn work() {
+    work_with(registry());
+}
+
+/// Runs a worker with these functions until its end.
+pub(crate) fn work_with(functions: Registry) {
     install_logging();
     let options = Options {
         id: "worker-1".into(),
         provision_endpoint: Some(std::env::var(PROVISION).unwrap()),
         ..Options::default()
     };
-    worker::run(options, Arc::new(registry())).unwrap();
+    worker::run(options, Arc::new(functions)).unwrap();
 }
 
 impl Running {
+    /// Tells the child to end, as whoever stops a container does.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.as_ref().map(Child::id).unwrap().to_string();
+        let status = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(status.unwrap().success());
+    }
+
     /// Waits for the end of the child. Yields what it said.
     pub(crate) fn output(mut self) -> Output {
         let child = self.child.take().unwrap();

@@ -118,7 +118,9 @@ pub(crate) enum Deed {
     Work(u64),
     /// Waits at a gate, and then returns an error.
     WaitAndFail(String),
-    /// Calls an address, waits until it hangs up, and then returns an error.
+    /// Calls an address and waits until it hangs up: a gate for another process.
+    Call(String),
+    /// Does so, and then returns an error.
     CallAndFail(String),
     /// Panics with a text.
     Panic,
@@ -180,10 +182,9 @@ impl Do {
                 Gate::named(gate).pass()?;
                 return Err(Error::user("told to fail"));
             }
+            Deed::Call(address) => call(address)?,
             Deed::CallAndFail(address) => {
-                let mut called = std::net::TcpStream::connect(address)?;
-                called.set_read_timeout(Some(LONGEST))?;
-                std::io::Read::read(&mut called, &mut [0])?;
+                call(address)?;
                 return Err(Error::user("told to fail"));
             }
             Deed::Fail => return Err(Error::user("told to fail")),
@@ -210,6 +211,14 @@ impl Do {
         }
         Ok(())
     }
+}
+
+/// Calls an address and waits until it hangs up.
+fn call(address: &str) -> Result {
+    let mut called = std::net::TcpStream::connect(address)?;
+    called.set_read_timeout(Some(LONGEST))?;
+    std::io::Read::read(&mut called, &mut [0])?;
+    Ok(())
 }
 
 struct Grenade;
