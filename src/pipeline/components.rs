@@ -300,10 +300,16 @@ fn has_raw(coder: &Coder) -> bool {
     coder.is(RAW_CODER) || coder.components.iter().any(has_raw)
 }
 
-/// Whether elements are grouped alike. Who may run the window function, and what becomes of windows that hold nothing,
-/// plays no part where all fire once.
+/// Whether elements are grouped alike. Who may run the window function plays no part, and neither does what becomes of
+/// firings without elements where windows fire once, with all they have.
 fn alike(a: &WindowingStrategy, b: &WindowingStrategy) -> bool {
-    a.window_fn == b.window_fn
+    let default = trigger::Trigger::Default(trigger::Default {});
+    let fires_once = a.allowed_lateness == 0
+        && a.trigger.as_ref().and_then(|a| a.trigger.as_ref()) == Some(&default);
+    let empty_alike =
+        a.on_time_behavior == b.on_time_behavior && a.closing_behavior == b.closing_behavior;
+    (empty_alike || fires_once)
+        && a.window_fn == b.window_fn
         && a.trigger == b.trigger
         && a.accumulation_mode == b.accumulation_mode
         && a.output_time == b.output_time

@@ -57,4 +57,4 @@ pub use site::{InPipeline, SideView, VIEW_URN};
 pub(crate) use state::{Keeping, protocol, state_spec};
 pub use test_stream::TestStream;
 pub(crate) use transforms::plain_form;
-pub use windowing::{TimestampCombiner, Trigger, Windowing};
+pub use windowing::{Firing, TimestampCombiner, Trigger, Windowing};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use beam_proto::pipeline::{
-    self as proto, TimestampTransform, WindowingStrategy, accumulation_mode, output_time,
-    timestamp_transform, trigger,
+    self as proto, TimestampTransform, WindowingStrategy, accumulation_mode, closing_behavior,
+    on_time_behavior, output_time, timestamp_transform, trigger,
 };
 
 use super::components::ComponentsBuilder;
@@ -153,6 +153,15 @@ pub enum TimestampCombiner {
     Latest,
 }
 
+/// Whether a window fires although nothing has come since it last did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Firing {
+    /// It fires all the same, so that there is a firing to wait for.
+    Always,
+    /// It does not.
+    IfNonEmpty,
+}
+
 /// How a collection is windowed, and when its groups fire. A [`WindowFn`] alone is one, too.
 ///
 /// ```
@@ -178,6 +187,8 @@ pub struct Windowing {
     accumulating: bool,
     allowed_lateness: Duration,
     timestamps: TimestampCombiner,
+    on_time: Firing,
+    at_closing: Firing,
 }
 
 impl From<WindowFn> for Windowing {
@@ -195,6 +206,8 @@ impl Windowing {
             accumulating: false,
             allowed_lateness: Duration::ZERO,
             timestamps: TimestampCombiner::default(),
+            on_time: Firing::Always,
+            at_closing: Firing::IfNonEmpty,
         }
     }
 
@@ -226,6 +239,22 @@ impl Windowing {
         self
     }
 
+    /// Says whether groups that have fired already fire again when the watermark passes their window's end and nothing has
+    /// come meanwhile: [`Firing::Always`] unless said otherwise, as in Beam's other SDKs.
+    #[must_use]
+    pub fn on_time(mut self, firing: Firing) -> Self {
+        self.on_time = firing;
+        self
+    }
+
+    /// Says whether groups fire a last time when their window expires and nothing has come meanwhile:
+    /// [`Firing::IfNonEmpty`] unless said otherwise.
+    #[must_use]
+    pub fn at_closing(mut self, firing: Firing) -> Self {
+        self.at_closing = firing;
+        self
+    }
+
     /// Checks what comes from outside.
     pub(super) fn checked(self) -> Result<Self> {
         self.window_fn.checked()?;
@@ -245,11 +274,21 @@ impl Windowing {
             TimestampCombiner::Earliest => output_time::Enum::EarliestInPane,
             TimestampCombiner::Latest => output_time::Enum::LatestInPane,
         };
+        let on_time_behavior = match self.on_time {
+            Firing::Always => on_time_behavior::Enum::FireAlways,
+            Firing::IfNonEmpty => on_time_behavior::Enum::FireIfNonempty,
+        };
+        let closing_behavior = match self.at_closing {
+            Firing::Always => closing_behavior::Enum::EmitAlways,
+            Firing::IfNonEmpty => closing_behavior::Enum::EmitIfNonempty,
+        };
         let lateness = i64::try_from(self.allowed_lateness.as_millis());
         WindowingStrategy {
             trigger: Some(self.trigger.0.clone()),
             accumulation_mode: accumulation_mode.into(),
             output_time: output_time.into(),
+            on_time_behavior: on_time_behavior.into(),
+            closing_behavior: closing_behavior.into(),
             allowed_lateness: lateness.unwrap_or(i64::MAX),
             ..components.strategy(&self.window_fn)
         }

@@ -153,6 +153,27 @@ fn windowed_collections_have_no_global_default() {
 }
 
 #[test]
+fn firings_of_nothing_are_as_the_windowing_says() {
+    let pipeline = Pipeline::new();
+    let numbers = pipeline.create("Numbers", [1]);
+    let windowing = || {
+        let each = Trigger::after_count(1).repeatedly();
+        Windowing::by(WindowFn::Global).trigger(each)
+    };
+    let usual = numbers.window_into("Usual", windowing());
+    let quiet = numbers.window_into("Quiet", windowing().on_time(Firing::IfNonEmpty));
+    let last = numbers.window_into("Last", windowing().at_closing(Firing::Always));
+    let behavior = |windowed: &PCollection<i32>| {
+        let strategy = windowed.windowing_strategy().unwrap();
+        let on_time = strategy.on_time_behavior().as_str_name();
+        (on_time, strategy.closing_behavior().as_str_name())
+    };
+    assert_eq!(behavior(&usual), ("FIRE_ALWAYS", "EMIT_IF_NONEMPTY"));
+    assert_eq!(behavior(&quiet), ("FIRE_IF_NONEMPTY", "EMIT_IF_NONEMPTY"));
+    assert_eq!(behavior(&last), ("FIRE_ALWAYS", "EMIT_ALWAYS"));
+}
+
+#[test]
 fn a_reshuffle_has_parts_for_runners_that_do_not_know_it() {
     let pipeline = Pipeline::new();
     let windows = WindowFn::Fixed(FixedWindows {
