@@ -3,6 +3,7 @@
 use beam_proto::fnexec::instruction_request::Request;
 use beam_proto::fnexec::instruction_response::Response;
 use beam_proto::fnexec::process_bundle_split_request::DesiredSplit;
+use beam_proto::fnexec::process_bundle_split_response::ChannelSplit;
 use beam_proto::fnexec::{ProcessBundleSplitRequest, ProcessBundleSplitResponse};
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{Descriptor, FakeRunner, in_global_window};
@@ -98,6 +99,57 @@ fn a_split_before_the_start_is_kept() {
         assert_eq!(outcome.values::<i64>("second"), [0i64; 0]);
         assert_eq!(outcome.values::<i64>("first"), [0, 1, 2, 3]);
         Gate::named("before the start").shut();
+    }
+    runner.close();
+}
+
+#[test]
+fn all_sources_that_a_request_names_are_split() {
+    let runner = FakeRunner::start(registry());
+    let mut stage = Descriptor::new("both sources");
+    for source in ["one", "two", "three"] {
+        let numbers = stage.source(source, i64::coder());
+        let wait = Do::wait(At::Element(100), "both sources");
+        let out = stage.par_do(&format!("do {source}"), &wait, &numbers);
+        stage.sink(&format!("sink {source}"), &out["output"]);
+    }
+    let bundle = runner.bundle(&stage).start();
+    bundle.send("one", in_global_window(100..108i64).concat());
+    Gate::named("both sources").expect(1);
+    let desired = || DesiredSplit {
+        fraction_of_remainder: 0.5,
+        estimated_input_elements: 8,
+        ..DesiredSplit::default()
+    };
+    let named = ["one", "two", "elsewhere"].map(|source| (source.to_owned(), desired()));
+    let answer = runner.ask(Request::ProcessBundleSplit(ProcessBundleSplitRequest {
+        instruction_id: bundle.id().to_owned(),
+        desired_splits: named.into(),
+    }));
+    let cut = |source: &str| ChannelSplit {
+        transform_id: source.into(),
+        last_primary_element: 3,
+        first_residual_element: 4,
+    };
+    let expected = ProcessBundleSplitResponse {
+        channel_splits: vec![cut("one"), cut("two")],
+        ..ProcessBundleSplitResponse::default()
+    };
+    assert_eq!(
+        answer.response,
+        Some(Response::ProcessBundleSplit(expected))
+    );
+    Gate::named("both sources").open();
+    for source in ["two", "three"] {
+        bundle.send(source, in_global_window(0..8i64).concat());
+    }
+    bundle.end_all();
+    let outcome = bundle.wait();
+    assert_eq!(outcome.values::<i64>("sink one"), [100, 101, 102, 103]);
+    assert_eq!(outcome.values::<i64>("sink two"), [0, 1, 2, 3]);
+    assert_eq!(outcome.values::<i64>("sink three"), Vec::from_iter(0..8));
+    for (source, read) in [("one", 4), ("two", 4), ("three", 8)] {
+        assert_eq!(outcome.metrics.read_index(source), Some(read));
     }
     runner.close();
 }
