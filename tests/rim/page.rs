@@ -82,11 +82,11 @@ fn the_page_comes_while_everything_is_busy() {
                 "instruction {:?} transform \"do\" for PTransform{{name=do, state=process-msecs}}, ",
                 bundle.id()
             );
-            let (_, rest) = page.split_once(&line).expect("it is on the page");
+            let rest = page.split_once(&line).map(|(_, rest)| rest);
             let seconds = rest
-                .split_once(" s in place")
-                .and_then(|(n, _)| n.parse::<f64>().ok());
-            assert!(seconds.is_some(), "{page}");
+                .and_then(|rest| rest.split_once(" s in place"))
+                .and_then(|(seconds, _)| seconds.parse::<f64>().ok());
+            assert!(seconds.is_some(), "{line} is missing in\n{page}");
         }
         let start = Instant::now();
         let request = ProcessBundleProgressRequest {
