@@ -2,9 +2,22 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A result whose error is [`Error`].
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+/// Runs code of users whose panics harm nobody. Yields nothing after one.
+pub(crate) fn contained<R>(work: impl FnOnce() -> R) -> Option<R> {
+    let thrown = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => return Some(result),
+        Err(thrown) => thrown,
+    };
+    // Dropping what was thrown may throw again, and so on: the second is left where it is.
+    let again = catch_unwind(AssertUnwindSafe(move || drop(thrown)));
+    std::mem::forget(again);
+    None
+}
 
 /// What kind of failure an [`Error`] reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

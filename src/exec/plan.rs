@@ -13,7 +13,7 @@ use super::split::DesiredSplit;
 use super::splittable::{BundleGate, InHand, Residual, Ticket};
 use super::timers::PlanTimers;
 use crate::dofn::{Meter, MetricSet};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, contained};
 use crate::model::descriptor::PlanSpec;
 
 /// Where a bundle's input comes from.
@@ -231,6 +231,6 @@ pub(crate) fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Error {
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a value that is not text".to_owned());
     // Dropping what was thrown may throw again.
-    let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
+    contained(move || drop(payload));
     Error::new(ErrorKind::Panic, format!("panic: {text}"))
 }

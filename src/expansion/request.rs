@@ -1,6 +1,6 @@
 //! What a client asks for, parsed and checked once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use beam_proto::expansion::ExpansionRequest;
 use beam_proto::pipeline::{Components, PTransform};
@@ -115,6 +115,10 @@ impl EncodedRow {
         if self.row.is_empty() && schema.fields().is_empty() {
             // There is nothing to say, and some clients then say nothing.
             return C::from_row(DynRow::new(schema, Vec::new())?);
+        }
+        if schema.null_bits_matter() {
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| tracing::warn!("{}", schema.null_bits_in_words()));
         }
         let mut input = Input::new(&self.row);
         let row = DynRow::decode(&schema, &mut input, Nesting::Outer)?;

@@ -32,7 +32,7 @@ use super::wire::data::DataClients;
 use super::wire::state::StateClients;
 use super::wire::{Rope, SendQueue};
 use crate::dofn::{Clock, Commit};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, contained};
 use crate::exec::{Failure, Registry, Samples, Tasting, from_panic};
 use crate::model::descriptor::PlanSpec;
 
@@ -403,7 +403,13 @@ fn keep_sample(tasting: &Tasting, instruction: &str, error: &Error) {
 
 /// Drops what holds user code, whose panics harm nobody here.
 pub(super) fn drop_quietly<T>(value: T) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+    // A panic that was noted before is the bundle's, which has yet to tell of it.
+    let before = context::take_panic();
+    contained(|| drop(value));
+    if let Some(panic) = context::replace_panic(before) {
+        let at = panic.at.unwrap_or_default();
+        tracing::warn!("a function panicked when it was torn down or dropped, at {at}");
+    }
 }
 
 /// The clock on the wall.

@@ -79,6 +79,11 @@ pub(crate) fn take_panic() -> Option<PanicNote> {
     PANIC.take()
 }
 
+/// As [`take_panic`]; from now on `note` is what is known.
+pub(crate) fn replace_panic(note: Option<PanicNote>) -> Option<PanicNote> {
+    PANIC.replace(note)
+}
+
 /// Notes where panics happen, besides reporting them as before.
 pub(super) fn note_panics() {
     let report = std::panic::take_hook();

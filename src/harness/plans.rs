@@ -16,6 +16,7 @@ use super::state::BundleState;
 use super::times::Account;
 use super::work::Creating;
 use crate::dofn::{Commits, Services};
+use crate::element::Schema;
 use crate::error::{Context, Result};
 use crate::exec::{Activity, LinkServices, Plan, Tasting, link_watched};
 use crate::model::descriptor::{NodeKind, PlanSpec};
@@ -27,6 +28,8 @@ const IDLE_PLAN: Duration = Duration::from_secs(60);
 pub(crate) struct Plans {
     pub(super) specs: SpecCache,
     pub(super) idle: IdlePool<Linked>,
+    /// The log says which rule null bits of rows are read by.
+    has_told_null_bits: bool,
 }
 
 impl Default for Plans {
@@ -34,6 +37,7 @@ impl Default for Plans {
         Plans {
             specs: SpecCache::default(),
             idle: IdlePool::new(IDLE_PLAN),
+            has_told_null_bits: false,
         }
     }
 }
@@ -129,6 +133,7 @@ impl Bundles {
             instruction: instruction.clone(),
             plan: setting_up,
         }));
+        self.tell_of_null_bits(&spec);
         let plan = link_watched(spec.clone(), &self.registry, &services, activity)?;
         let account = Account::new(spec.nodes.len(), function_nodes(&spec));
         let facts = Arc::new(PlanFacts::new(spec, plan.metrics(), &self.short_ids));
@@ -140,6 +145,17 @@ impl Bundles {
             tasting: services.samples,
             commits,
         })
+    }
+
+    /// Where SDKs disagree about the null bits of a collection's rows, says once which of them is believed.
+    fn tell_of_null_bits(&self, spec: &PlanSpec) {
+        let mut coders = spec.collections.iter().filter_map(|c| c.coder.as_ref());
+        let found = coders.find_map(|coder| Schema::find_in(coder, Schema::null_bits_matter));
+        if let Some(schema) = found
+            && !std::mem::replace(&mut self.plans().has_told_null_bits, true)
+        {
+            tracing::warn!("{}", schema.null_bits_in_words());
+        }
     }
 
     /// The data streams of this name that a plan needs; opens those that are not open.

@@ -9,7 +9,7 @@ use super::graph::{Graph, Like};
 use super::site::INPUT;
 use super::windowing::continuation;
 use super::{PCollection, Pipeline};
-use crate::element::{Coder, Element, Iter, Kv, Raw, coder::urn};
+use crate::element::{Coder, Element, Iter, Kv, Raw, Schema, coder::urn};
 use crate::error::{Error, Result};
 
 /// The tag of an only output.
@@ -18,7 +18,8 @@ pub(super) const OUTPUT: &str = "output";
 impl<K: Element, V: Element> PCollection<Kv<K, V>> {
     /// Collects the values of each key, per window.
     ///
-    /// Keys are compared by their encodings. A key that may be encoded in more than one way is refused.
+    /// Keys are compared by their encodings. A key that may be encoded in more than one way is refused; of one whose rows
+    /// have fields like that, the log warns.
     pub fn group_by_key(&self, label: &str) -> PCollection<Kv<K, Iter<V>>> {
         group_by_key(&self.pipeline, label, &self.id)
     }
@@ -45,7 +46,7 @@ pub(super) fn place_grouping(graph: &mut Graph, label: &str, input: &str) -> Res
     let placement = graph.begin(label, GROUP_BY_KEY);
     let at = |error: Error| error.at("transform", &placement.name);
     let like = graph.like(input).map_err(at)?;
-    let coder_id = grouped_coder(graph, &like).map_err(at)?;
+    let coder_id = grouped_coder(graph, &like, &placement.name).map_err(at)?;
     let windowing_strategy_id = grouped_windowing(graph, input).map_err(at)?;
     let like = Like {
         coder_id,
@@ -84,12 +85,14 @@ fn grouped_windowing(graph: &mut Graph, input: &str) -> Result<String> {
     Ok(graph.components.windowing_of(strategy))
 }
 
-/// The coder `kv<K, iterable<V>>` for an input of `kv<K, V>`, made of the very ids of K and V.
-fn grouped_coder(graph: &mut Graph, input: &Like) -> Result<String> {
+/// The coder `kv<K, iterable<V>>` for an input of `kv<K, V>`, made of the very ids of K and V. `name` is that of the
+/// grouping.
+fn grouped_coder(graph: &mut Graph, input: &Like, name: &str) -> Result<String> {
     let components = &mut graph.components;
     let coder = components.resolve_coder(&input.coder_id)?;
     let (key, value) = pair(&coder)?;
     check_key(key)?;
+    warn_of_rows(key, name);
     let [key_id, value_id] = components.coder_parts(&input.coder_id)? else {
         return Err(no_pair(&coder));
     };
@@ -113,6 +116,17 @@ fn no_pair(coder: &Coder) -> Error {
     Error::config(format!(
         "grouping needs pairs, but the elements are encoded as {coder}; make pairs of key and value first"
     ))
+}
+
+/// Warns of rows as keys of which equal ones may have different encodings: which they are, only their authors know.
+fn warn_of_rows(key: &Coder, grouping: &str) {
+    let schema = Schema::find_in(key, |schema| schema.unstable_field().is_some());
+    if let Some(field) = schema.as_ref().and_then(Schema::unstable_field) {
+        tracing::warn!(
+            "{grouping:?} groups by rows whose field `{field}` has floating-point numbers or maps: equal ones may have \
+             different bytes, and are then different keys; use whole numbers, text or bytes"
+        );
+    }
 }
 
 /// Refuses keys of which equal ones may have different encodings. Coders of our users and of other SDKs are believed.

@@ -50,7 +50,7 @@
 //! [`expect`] asserts what a collection holds within a pipeline, on any runner.
 //!
 //! [`assert_in_any_order`] compares what has no order, and [`assert_round_trip`] checks an [`Element`](crate::Element)
-//! of your own.
+//! of your own. [`logged`] tells what a piece of work logs.
 
 mod assert;
 mod bench;
@@ -62,6 +62,7 @@ mod dofn_tester;
 mod elements;
 mod expect;
 mod fake_runner;
+mod logged;
 mod memory_state;
 mod splittable_stages;
 mod splittable_tester;
@@ -82,5 +83,6 @@ pub use fake_runner::{
     RunningBundle, Settings, Split, StateTerms, Write, bag_key, iterable_key, map_key,
     map_keys_key, multimap_key, multimap_keys_key, tail_key, whole_multimap_key,
 };
+pub use logged::logged;
 pub use memory_state::{MemoryState, Requests};
 pub use splittable_tester::{SplittableOutputs, SplittableSides, SplittableTester};

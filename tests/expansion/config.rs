@@ -78,6 +78,46 @@ fn types_that_nobody_knows_matter_only_with_values() {
 }
 
 #[test]
+fn null_bits_of_permuted_fields_are_read_as_java_does_and_the_log_says_so_once() {
+    // {data: text at 1, times: nullable at 0}, and of that {data: "0", times: null} and {data: "0", times: -1}.
+    let schema =
+        format!("0a450a0c0a04646174611a02100728010a0d0a0574696d65731a0408011004{SCHEMA_ID}2001");
+    let lines = ferrobeam::testing::logged(|| {
+        for (row, shown) in [
+            ("12050201010130", "\"0\" None"),
+            ("120e0200ffffffffffffffffff010130", "\"0\" Some(-1)"),
+        ] {
+            let error = told(TELL, &format!("{schema}{row}"));
+            assert_eq!(error, format!("{shown} (transform {TELL:?})"));
+        }
+    });
+    assert_eq!(
+        lines,
+        [
+            "WARN schema c0de0000-0000-4000-8000-0000000000f1 permutes its encoding positions, and null bits are read as Java \
+          does; Python numbers by declared index"
+        ]
+    );
+}
+
+#[test]
+fn fields_that_share_a_position_are_named() {
+    let schema = format!("0a410a0a0a04646174611a0210070a0b0a0574696d65731a021004{SCHEMA_ID}2001");
+    let error = told(TELL, &format!("{schema}12050200013001"));
+    for part in [
+        "c0de0000-0000-4000-8000-0000000000f1",
+        "`data`",
+        "`times`",
+        TELL,
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    let lone = format!("0a340a0a0a04646174611a021007{SCHEMA_ID}2001");
+    let error = told(TELL, &format!("{lone}120401000130"));
+    assert_eq!(error, format!("\"0\" None (transform {TELL:?})"));
+}
+
+#[test]
 fn damaged_configurations_are_errors() {
     let schema = format!("0a320a0a0a04646174611a021007{SCHEMA_ID}");
     for row in ["", "01", "010005", "0100013000"] {

@@ -8,6 +8,8 @@ use beam_proto::fnexec::{
 };
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{Descriptor, FakeRunner, in_global_window};
+use ferrobeam::window::GlobalWindow;
+use serde::{Deserialize, Serialize};
 
 use crate::support::{At, Do, Gate, doing, doubled, passing, registry};
 
@@ -70,6 +72,59 @@ fn data_services_are_independent() {
     all.sort_unstable();
     assert_eq!(all, (0..20).collect::<Vec<_>>());
     assert_eq!(outcome.values::<i64>("also"), (10..20).collect::<Vec<_>>());
+    runner.close();
+}
+
+/// Passes numbers on, and at the end of the bundle how many there were.
+#[derive(Serialize, Deserialize, DoFn)]
+#[beam(name = "rim.Tally/v1")]
+struct Tally {
+    #[serde(skip)]
+    count: i64,
+}
+
+impl DoFn for Tally {
+    type In = i64;
+    type Io = Out<i64>;
+
+    fn start_bundle(&mut self, _out: &mut Out<i64>) -> Result {
+        self.count = 1000;
+        Ok(())
+    }
+
+    fn process(&mut self, n: i64, cx: &mut Cx<'_>, out: &mut Out<i64>) -> Result {
+        self.count += 1;
+        out.emit(cx, n);
+        Ok(())
+    }
+
+    fn finish_bundle(&mut self, cx: &mut BundleCx, out: &mut Out<i64>) -> Result {
+        let at = Timestamp::from_millis(0);
+        out.emit_in(cx, &GlobalWindow, at, self.count);
+        Ok(())
+    }
+}
+
+/// Functions behind a flatten finish when all in front of it have, and those in front of others first.
+#[test]
+fn what_is_emitted_at_the_end_reaches_those_that_come_after() {
+    let mut registry = registry();
+    registry.add::<Tally>();
+    let runner = FakeRunner::start(registry);
+    let mut stage = Descriptor::new("at the end");
+    let one = stage.source("one", i64::coder());
+    let two = stage.source("two", i64::coder());
+    let both = stage.flatten("both", &[&one, &two]);
+    let first = stage.par_do("first", &Tally { count: 0 }, &both);
+    let second = stage.par_do("second", &Tally { count: 0 }, &first["output"]);
+    stage.sink("sink", &second["output"]);
+    for _ in 0..2 {
+        let bundle = runner
+            .bundle(&stage)
+            .input("one", in_global_window([1i64, 1]));
+        let outcome = bundle.input("two", in_global_window([1i64])).run();
+        assert_eq!(outcome.values::<i64>("sink"), [1, 1, 1, 1003, 1004]);
+    }
     runner.close();
 }
 
@@ -140,7 +195,10 @@ fn an_id_is_used_once() {
 #[test]
 fn descriptors_may_be_registered() {
     let runner = FakeRunner::start(registry());
-    let stage = passing::<i64>("registered");
+    let mut stage = Descriptor::new("registered");
+    let numbers = stage.source("source", i64::coder());
+    let doubled = stage.steps("double", &doubled(), &numbers);
+    stage.sink("sink", &doubled);
     let descriptor = stage.build(&runner.endpoints());
     let answer = runner.ask(Request::Register(RegisterRequest {
         process_bundle_descriptor: vec![descriptor],
@@ -149,9 +207,31 @@ fn descriptors_may_be_registered() {
         matches!(answer.response, Some(Response::Register(_))),
         "{answer:?}"
     );
+    // Whoever asked the runner for it would get another.
+    let other = passing::<i64>("registered");
     let input = in_global_window([5i64]);
-    let outcome = runner.bundle(&stage).input("source", input).run();
-    assert_eq!(outcome.values::<i64>("sink"), [5]);
+    let outcome = runner.bundle(&other).input("source", input).run();
+    assert_eq!(outcome.values::<i64>("sink"), [10]);
+    runner.close();
+}
+
+#[test]
+fn a_descriptor_is_fetched_once_for_all_plans() {
+    let runner = FakeRunner::start(registry());
+    let gate = Gate::named("fetched once");
+    let stage = doing("fetched once", Do::wait(At::Element(1), "fetched once"));
+    let first = runner.bundle(&stage).start();
+    first.send("source", in_global_window([1i64]).concat());
+    gate.expect(1);
+    // While one plan is in use, the next bundle needs another; the runner would now name a stage that does not wait.
+    let second = runner.bundle(&passing::<i64>("fetched once")).start();
+    second.send("source", in_global_window([1i64]).concat());
+    gate.expect(2);
+    gate.open();
+    for bundle in [first, second] {
+        bundle.end_all();
+        assert_eq!(bundle.wait().values::<i64>("sink"), [1]);
+    }
     runner.close();
 }
 

@@ -1,10 +1,20 @@
 //! Tests in a process of their own: for what ends the process, and for what is measured of it.
 
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use ferrobeam::exec::Registry;
+use ferrobeam::harness::{Options, install_logging, worker};
+use ferrobeam::testing::FakeRunner;
+
+use crate::support::registry;
+
 const NAME: &str = "FERROBEAM_TEST_CHILD";
+
+/// Where a worker in another process finds its runner.
+const PROVISION: &str = "FERROBEAM_TEST_PROVISION";
 
 /// How long a child may live.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -37,7 +47,38 @@ pub(crate) fn spawn(test: &str, variables: &[(&str, &str)]) -> Running {
     }
 }
 
+/// Starts a test in a process of its own, in which it calls [`work`]. The runner has no worker and is one that
+/// provisions. Memory that the worker frees goes back to the system, so that what is measured is what it holds.
+pub(crate) fn worker_of(runner: &FakeRunner, test: &str) -> Running {
+    let provision = runner.options().provision_endpoint.unwrap();
+    let frees_at_once = ("MALLOC_MMAP_THRESHOLD_", "131072");
+    spawn(test, &[(PROVISION, &provision), frees_at_once])
+}
+
+/// Runs a worker until its end.
+pub(crate) fn work() {
+    work_with(registry());
+}
+
+/// Runs a worker with these functions until its end.
+pub(crate) fn work_with(functions: Registry) {
+    install_logging();
+    let options = Options {
+        id: "worker-1".into(),
+        provision_endpoint: Some(std::env::var(PROVISION).unwrap()),
+        ..Options::default()
+    };
+    worker::run(options, Arc::new(functions)).unwrap();
+}
+
 impl Running {
+    /// Tells the child to end, as whoever stops a container does.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.as_ref().map(Child::id).unwrap().to_string();
+        let status = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(status.unwrap().success());
+    }
+
     /// Waits for the end of the child. Yields what it said.
     pub(crate) fn output(mut self) -> Output {
         let child = self.child.take().unwrap();

@@ -1,13 +1,13 @@
 //! Bundles that go wrong, one at a time.
 
 use ferrobeam::dofn::FunctionPayload;
-use ferrobeam::element::Coder;
+use ferrobeam::element::{Coder, Nesting, encoded};
 use ferrobeam::model::descriptor::CombineStage;
 use ferrobeam::prelude::*;
-use ferrobeam::testing::{BundleOutcome, Descriptor, FakeRunner, in_global_window};
+use ferrobeam::testing::{BundleOutcome, Descriptor, FakeRunner, Write, bag_key, in_global_window};
 use serde_json::json;
 
-use crate::support::{At, Deed, Do, doing, passing, registry};
+use crate::support::{At, Deed, Do, Gate, doing, passing, registry};
 
 /// The last value; panics when it is dropped.
 #[derive(serde::Serialize, serde::Deserialize, CombineFn)]
@@ -118,23 +118,102 @@ fn panics_of_every_kind_are_errors() {
 #[test]
 fn a_function_that_panics_when_it_goes_harms_nobody() {
     let runner = FakeRunner::start(registry());
-    for at in [At::Teardown, At::Drop] {
+    for (at, what) in [
+        (At::Teardown, Deed::Panic),
+        (At::Drop, Deed::Panic),
+        (At::Teardown, Deed::PanicBadly),
+        (At::Drop, Deed::PanicBadly),
+    ] {
         // One that fails first, so that it goes at once; and one that goes with the worker.
-        let mut stage = Descriptor::new(format!("fails, then panics in {at:?}"));
+        let mut stage = Descriptor::new(format!("fails, then {what:?} in {at:?}"));
         let numbers = stage.source("source", i64::coder());
-        let first = stage.par_do("first", &Do::new(at, Deed::Panic), &numbers);
-        let second = stage.par_do("second", &Do::new(at, Deed::Panic), &first["output"]);
-        let failing = Do::new(At::Element(3), Deed::Fail);
+        let first = stage.par_do("first", &Do::new(at, what.clone()), &numbers);
+        let second = stage.par_do("second", &Do::new(at, what.clone()), &first["output"]);
+        let failing = Do::new(At::Element(3), Deed::Index);
         let third = stage.par_do("third", &failing, &second["output"]);
         stage.sink("sink", &third["output"]);
+        let before = runner.logs().len();
         let outcome = fails(&runner, &stage);
-        assert_says(&outcome, &["told to fail", "transform \"third\""]);
+        assert_says(&outcome, &["index out of bounds", "transform \"third\""]);
+        // The log has both, each with its place.
+        let told = runner.expect_log_after(before, |entry| {
+            entry.message.starts_with(
+                "a function panicked when it was torn down or dropped, at tests/rim/support.rs:",
+            )
+        });
+        assert_eq!(told.instruction_id, outcome.id);
+        let failed =
+            runner.expect_log_after(before, |entry| entry.message.starts_with("bundle failed"));
+        assert!(failed.log_location.starts_with("tests/rim/support.rs:"));
+        assert!(!told.message.ends_with(&failed.log_location), "{told:?}");
 
-        let stage = doing(&format!("panics in {at:?}"), Do::new(at, Deed::Panic));
+        let stage = doing(&format!("{what:?} in {at:?}"), Do::new(at, what));
         let input = in_global_window([1i64]);
         let outcome = runner.bundle(&stage).input("source", input).run();
         assert_eq!(outcome.values::<i64>("sink"), [1]);
     }
+    runner.close();
+}
+
+/// Forgets what it kept, and keeps something new.
+#[derive(serde::Serialize, serde::Deserialize, DoFn)]
+#[beam(name = "rim.Anew/v1")]
+struct Anew;
+
+#[derive(Ports)]
+struct AnewIo {
+    out: Out<i64>,
+    kept: BagState<i64>,
+}
+
+impl DoFn for Anew {
+    type In = Kv<String, i64>;
+    type Io = AnewIo;
+
+    fn process(&mut self, Kv(_, n): Self::In, cx: &mut Cx<'_>, io: &mut AnewIo) -> Result {
+        io.kept.clear()?;
+        io.kept.add(&n)?;
+        io.out.emit(cx, n);
+        Ok(())
+    }
+}
+
+/// Each plan sets its function up once.
+#[test]
+fn a_plan_whose_bundle_failed_is_not_used_again() {
+    let mut registry = registry();
+    registry.add::<Anew>();
+    let runner = FakeRunner::start(registry);
+    let setups = Gate::named("not used again");
+    setups.open();
+    let mut stage = Descriptor::new("not used again");
+    let pairs = stage.source("source", <Kv<String, i64>>::coder());
+    let anew = stage.par_do("anew", &Anew, &pairs);
+    let numbers = stage.par_do("do", &Do::wait(At::Setup, "not used again"), &anew["out"]);
+    let picky = Do::new(At::Element(13), Deed::Fail);
+    let numbers = stage.par_do("picky", &picky, &numbers["output"]);
+    stage.sink("sink", &numbers["output"]);
+    let run = |n: i64| {
+        let input = in_global_window([Kv("k".to_owned(), n)]);
+        runner.bundle(&stage).input("source", input).run()
+    };
+    for _ in 0..2 {
+        assert_eq!(run(7).values::<i64>("sink"), [7]);
+    }
+    assert_eq!(setups.arrived(), 1);
+    assert_says(&run(13), &["told to fail"]);
+    for _ in 0..2 {
+        assert_eq!(run(7).values::<i64>("sink"), [7]);
+    }
+    assert_eq!(setups.arrived(), 2);
+    // What fails last: the clear, although the append works.
+    let key = encoded(&"k".to_owned(), Nesting::Nested);
+    let kept = bag_key("anew", "kept", "", key);
+    runner.refuse_state_write(kept.clone(), Write::Clear, "backend down");
+    assert_says(&run(7), &["backend down", "state \"kept of anew\""]);
+    assert_eq!(setups.arrived(), 2);
+    run(7).expect_error();
+    assert_eq!(setups.arrived(), 3);
     runner.close();
 }
 
@@ -177,7 +256,13 @@ fn a_panic_within_a_panic_names_the_bundle_before_the_process_ends() {
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     let named = "the panic is in bundle \"i1\", transform \"do\"";
-    assert!(said.contains(named), "{said}");
+    // Only the standard library's own farewell comes after it.
+    let (_, farewell) = said.rsplit_once(named).expect("the bundle is named");
+    let farewell = farewell.trim_ascii();
+    assert!(
+        farewell.contains("abort") && farewell.lines().count() == 1,
+        "{said}"
+    );
 }
 
 #[test]

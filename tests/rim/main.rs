@@ -17,6 +17,7 @@ mod options;
 mod own_coders;
 mod page;
 mod pool;
+mod rows;
 mod sampling;
 mod seeds;
 mod shutdown;

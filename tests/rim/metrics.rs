@@ -8,6 +8,7 @@ use beam_proto::fnexec::instruction_response::Response;
 use beam_proto::fnexec::{HarnessMonitoringInfosRequest, MonitoringInfosMetadataRequest};
 use beam_proto::pipeline::{BoundedTrie as BoundedTrieProto, HistogramValue};
 use ferrobeam::dofn::{ApiCall, Linear, Spread};
+use ferrobeam::element::{Nesting, encoded};
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{Descriptor, FakeRunner, Metrics, in_global_window};
 use prost::Message;
@@ -108,11 +109,13 @@ fn check(metrics: &Metrics) {
         let hits = payload(metrics, transform, "hits");
         assert_eq!(hits, [0xfd, 255, 255, 255, 255, 255, 255, 255, 255, 1]);
         assert_eq!(payload(metrics, transform, "sizes"), [3, 12, 1, 9]);
-        assert_eq!(payload(metrics, transform, "level").last(), Some(&7));
         let (millis, value) = metrics.gauge(transform, "level").unwrap();
         assert_eq!(value, 7);
         // After this test was written, and before the year 2100.
         assert!((1_700_000_000_000..4_102_444_800_000).contains(&millis));
+        // The time as a varint, and then the value, and nothing else.
+        let level = [encoded(&millis, Nesting::Nested), vec![7]].concat();
+        assert_eq!(payload(metrics, transform, "level"), level);
         assert_eq!(metrics.counter(transform, "odd name: ä/%"), Some(1));
         assert_eq!(
             payload(metrics, transform, "names"),

@@ -1,13 +1,13 @@
 //! Nodes that are not functions, by exact bytes.
 
 use ferrobeam::dofn::Sum;
-use ferrobeam::element::{Coder, Element, Header, Nesting, coder::urn, encoded};
+use ferrobeam::element::{Coder, Element, Header, coder::urn};
 use ferrobeam::model::descriptor::CombineStage;
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{Descriptor, FakeRunner, assert_in_any_order, in_global_window};
 use ferrobeam::window::{IntervalWindow, SessionWindows, SlidingWindows, WindowFn};
 
-use crate::support::registry;
+use crate::support::{doubled, registry};
 
 /// The element `value` at `seconds`, in the global window, with the pane of an on-time firing or of none.
 fn at(seconds: i64, value: u8, pane: u8) -> Vec<u8> {
@@ -33,26 +33,88 @@ fn sliding_windows_with_gaps_drop_what_lies_in_none() {
     let windowed = stage.window_into("window", &numbers, sliding);
     stage.sink("sink", &windowed);
     let runner = FakeRunner::start(registry());
+    // Size and period as other SDKs write them: durations of whole seconds.
+    let window = &stage.build(&runner.endpoints()).transforms["window"];
+    let payload = &window.spec.as_ref().unwrap().payload;
+    let expected = b"\x0a\x2f\x0a\x21beam:window_fn:sliding_windows:v1\x1a\x0a\x0a\x02\x08\x05\x12\x00\x1a\x02\x08\x0a";
+    assert_eq!(payload[..], expected[..]);
+
     let input: Vec<Vec<u8>> = (1..=10).map(|n| at(n, n as u8, 0x0f)).collect();
+    assert_eq!(hex(&input[9]), "8000000000002710000000010f0a");
     let outcome = runner.bundle(&stage).input("source", input).run();
     outcome.assert_ok();
-    let bytes = hex(outcome.bytes("sink"));
-    assert!(
-        bytes.starts_with("80000000000003e800000001800000000000138888270f01"),
-        "{bytes}"
-    );
-    assert!(
-        bytes.ends_with("8000000000002710000000018000000000003a9888270f0a"),
-        "{bytes}"
-    );
-    assert_eq!(outcome.values::<i64>("sink"), [1, 2, 3, 4, 10]);
+    let expected = [
+        "80000000000003e800000001800000000000138888270f01",
+        "80000000000007d000000001800000000000138888270f02",
+        "8000000000000bb800000001800000000000138888270f03",
+        "8000000000000fa000000001800000000000138888270f04",
+        "8000000000002710000000018000000000003a9888270f0a",
+    ];
+    assert_eq!(hex(outcome.bytes("sink")), expected.concat());
 
     let before_1970 = [at(-4, 1, 0x0f), at(-6, 2, 0x0f)];
     let outcome = runner.bundle(&stage).input("source", before_1970).run();
-    outcome.assert_ok();
+    let elements = outcome.elements::<i64>("sink");
+    let windows: Vec<_> = elements
+        .iter()
+        .map(|element| (element.value, element.windows::<IntervalWindow>().unwrap()))
+        .collect();
     let window = IntervalWindow::from_millis(-10_000, -5_000);
-    assert!(hex(outcome.bytes("sink")).contains(&hex(&encoded(&window, Nesting::Nested))));
-    assert_eq!(outcome.values::<i64>("sink"), [2]);
+    assert_eq!(windows, [(2, vec![window])]);
+    runner.close();
+}
+
+/// Passes numbers on, once for each window, or without a look at windows.
+#[derive(serde::Serialize, serde::Deserialize, DoFn)]
+#[beam(name = "rim.Observing/v1")]
+struct Observing;
+
+#[derive(Ports)]
+struct ObservingIo {
+    out: Out<i64>,
+    window: InWindow<IntervalWindow>,
+}
+
+impl DoFn for Observing {
+    type In = i64;
+    type Io = ObservingIo;
+
+    fn process(&mut self, n: i64, cx: &mut Cx<'_>, io: &mut ObservingIo) -> Result {
+        io.window.get()?;
+        io.out.emit(cx, n);
+        Ok(())
+    }
+}
+
+#[test]
+fn an_element_in_no_window_is_processed_not_at_all() {
+    let mut stage = Descriptor::new("no window");
+    let fixed = WindowFn::Fixed(ferrobeam::window::FixedWindows {
+        size: 10_000,
+        offset: 0,
+    });
+    let numbers = stage.source_in("source", i64::coder(), fixed);
+    let observed = stage.par_do("observing", &Observing, &numbers);
+    stage.sink("observed", &observed["out"]);
+    let doubled = stage.steps("double", &doubled(), &numbers);
+    stage.sink("doubled", &doubled);
+    let mut registry = registry();
+    registry.add::<Observing>();
+    let runner = FakeRunner::start(registry);
+    let nowhere = b"\x80\0\0\0\0\0\x1b\x58\0\0\0\0\x0f\x07".to_vec();
+    assert_eq!(hex(&nowhere), "8000000000001b58000000000f07");
+    let somewhere = [
+        &nowhere[..8],
+        b"\0\0\0\x01\x80\0\0\0\0\0\x27\x10\x90\x4e\x0f\x08",
+    ]
+    .concat();
+    let outcome = runner
+        .bundle(&stage)
+        .input("source", [nowhere.clone(), somewhere, nowhere])
+        .run();
+    assert_eq!(outcome.values::<i64>("observed"), [8]);
+    assert_eq!(outcome.values::<i64>("doubled"), [16]);
+    assert_eq!(outcome.metrics.read_index("source"), Some(3));
     runner.close();
 }
 

@@ -12,6 +12,9 @@ use crate::support::{At, Deed, Do, Gate, doing, passing, registry};
 /// How long an answer may take; a service that waits longer takes the worker for dead.
 const SOON: Duration = Duration::from_secs(1);
 
+/// How long progress may take, as a rule: this process shares its cores with others.
+const AT_ONCE: Duration = Duration::from_millis(200);
+
 #[test]
 fn the_page_tells_of_failures_plans_and_streams() {
     let runner = FakeRunner::of(registry()).provisions().start();
@@ -69,32 +72,35 @@ fn the_page_comes_while_everything_is_busy() {
     for _ in 0..3 {
         bundles[0].send("source", in_global_window(vec![2i64; 1000]).concat());
     }
-    let mut slowest = [Duration::ZERO; 2];
+    let (mut pages, mut progress) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let start = Instant::now();
         let page = runner.status_page();
-        slowest[0] = slowest[0].max(start.elapsed());
+        pages.push(start.elapsed());
         for bundle in &bundles {
             let line = format!(
                 "instruction {:?} transform \"do\" for PTransform{{name=do, state=process-msecs}}, ",
                 bundle.id()
             );
-            assert!(page.contains(&line), "{line} is missing in\n{page}");
+            let rest = page.split_once(&line).map(|(_, rest)| rest);
+            let seconds = rest
+                .and_then(|rest| rest.split_once(" s in place"))
+                .and_then(|(seconds, _)| seconds.parse::<f64>().ok());
+            assert!(seconds.is_some(), "{line} is missing in\n{page}");
         }
         let start = Instant::now();
         let request = ProcessBundleProgressRequest {
             instruction_id: bundles[0].id().into(),
         };
         let answer = runner.ask(Request::ProcessBundleProgress(request));
-        slowest[1] = slowest[1].max(start.elapsed());
+        progress.push(start.elapsed());
         assert_eq!(answer.error, "");
     }
-    println!(
-        "slowest status page: {:?}, slowest progress: {:?}",
-        slowest[0], slowest[1]
-    );
-    assert!(slowest[0] < SOON, "{slowest:?}");
-    assert!(slowest[1] < SOON, "{slowest:?}");
+    pages.sort_unstable();
+    progress.sort_unstable();
+    println!("status pages: {pages:?}\nprogress: {progress:?}");
+    assert!(pages.iter().chain(&progress).all(|time| *time < SOON));
+    assert!(progress[ROUNDS / 2] < AT_ONCE);
     Gate::named("busy").open();
     for bundle in bundles {
         bundle.end_all();

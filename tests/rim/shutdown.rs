@@ -8,6 +8,7 @@ use ferrobeam::testing::{Descriptor, FakeRunner, in_global_window, iterable_key}
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 
+use crate::child;
 use crate::support::{At, Deed, Do, Gate, doing, passing, registry};
 
 #[test]
@@ -97,6 +98,33 @@ fn a_worker_that_is_told_to_end_finishes_its_bundles() {
     drop(bundle);
     runner.expect_end().unwrap();
     runner.expect_gone();
+}
+
+#[test]
+fn a_process_that_gets_a_signal_finishes_its_bundles() {
+    const NAME: &str = "shutdown::a_process_that_gets_a_signal_finishes_its_bundles";
+    if child::is_for(NAME) {
+        return child::work();
+    }
+    let runner = FakeRunner::of(registry())
+        .without_worker()
+        .provisions()
+        .start();
+    let child = child::worker_of(&runner, NAME);
+    let calls = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let call = Deed::Call(calls.local_addr().unwrap().to_string());
+    let stage = doing("signalled", Do::new(At::Element(1), call));
+    let bundle = runner.bundle(&stage).start();
+    bundle.send("source", in_global_window([1i64, 2]).concat());
+    let (held, _) = calls.accept().unwrap();
+    child.terminate();
+    bundle.end_all();
+    drop(held);
+    let output = in_global_window([1i64, 2]).concat();
+    runner.expect_output(bundle.id(), "sink", output.len());
+    assert_eq!(bundle.wait().bytes("sink"), output);
+    assert!(child.output().status.success());
+    runner.settle();
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! Bundles that are split while they run.
 
+use beam_proto::fnexec::instruction_request::Request;
+use beam_proto::fnexec::instruction_response::Response;
+use beam_proto::fnexec::process_bundle_split_request::DesiredSplit;
+use beam_proto::fnexec::process_bundle_split_response::ChannelSplit;
+use beam_proto::fnexec::{ProcessBundleSplitRequest, ProcessBundleSplitResponse};
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{Descriptor, FakeRunner, in_global_window};
 
@@ -85,16 +90,66 @@ fn a_split_before_the_start_is_kept() {
         bundle.send("one", Vec::new());
         // The functions after the first source start first, so the second has not started.
         Gate::named("before the start").expect(1);
-        let first = bundle.split("two", 0.0, 4, &[]);
+        assert_eq!(bundle.split("two", 0.0, 4, &[]), Some(0));
         Gate::named("before the start").open();
         bundle.send("one", in_global_window(0..4i64).concat());
         bundle.send("two", in_global_window(0..4i64).concat());
         bundle.end_all();
         let outcome = bundle.wait();
-        let expected: Vec<i64> = (0..first.unwrap_or(4)).collect();
-        assert_eq!(outcome.values::<i64>("second"), expected);
+        assert_eq!(outcome.values::<i64>("second"), [0i64; 0]);
         assert_eq!(outcome.values::<i64>("first"), [0, 1, 2, 3]);
         Gate::named("before the start").shut();
+    }
+    runner.close();
+}
+
+#[test]
+fn all_sources_that_a_request_names_are_split() {
+    let runner = FakeRunner::start(registry());
+    let mut stage = Descriptor::new("both sources");
+    for source in ["one", "two", "three"] {
+        let numbers = stage.source(source, i64::coder());
+        let wait = Do::wait(At::Element(100), "both sources");
+        let out = stage.par_do(&format!("do {source}"), &wait, &numbers);
+        stage.sink(&format!("sink {source}"), &out["output"]);
+    }
+    let bundle = runner.bundle(&stage).start();
+    bundle.send("one", in_global_window(100..108i64).concat());
+    Gate::named("both sources").expect(1);
+    let desired = || DesiredSplit {
+        fraction_of_remainder: 0.5,
+        estimated_input_elements: 8,
+        ..DesiredSplit::default()
+    };
+    let named = ["one", "two", "elsewhere"].map(|source| (source.to_owned(), desired()));
+    let answer = runner.ask(Request::ProcessBundleSplit(ProcessBundleSplitRequest {
+        instruction_id: bundle.id().to_owned(),
+        desired_splits: named.into(),
+    }));
+    let cut = |source: &str| ChannelSplit {
+        transform_id: source.into(),
+        last_primary_element: 3,
+        first_residual_element: 4,
+    };
+    let expected = ProcessBundleSplitResponse {
+        channel_splits: vec![cut("one"), cut("two")],
+        ..ProcessBundleSplitResponse::default()
+    };
+    assert_eq!(
+        answer.response,
+        Some(Response::ProcessBundleSplit(expected))
+    );
+    Gate::named("both sources").open();
+    for source in ["two", "three"] {
+        bundle.send(source, in_global_window(0..8i64).concat());
+    }
+    bundle.end_all();
+    let outcome = bundle.wait();
+    assert_eq!(outcome.values::<i64>("sink one"), [100, 101, 102, 103]);
+    assert_eq!(outcome.values::<i64>("sink two"), [0, 1, 2, 3]);
+    assert_eq!(outcome.values::<i64>("sink three"), Vec::from_iter(0..8));
+    for (source, read) in [("one", 4), ("two", 4), ("three", 8)] {
+        assert_eq!(outcome.metrics.read_index(source), Some(read));
     }
     runner.close();
 }
@@ -108,6 +163,21 @@ fn splits_of_bundles_that_do_not_run_are_empty() {
     assert_eq!(bundle.split("source", 0.0, 4, &[]), None);
     Gate::named("setting up").open();
     bundle.end_all();
-    bundle.wait().assert_ok();
+    let outcome = bundle.wait();
+    outcome.assert_ok();
+    // One that has ended, and one that never was.
+    for id in [outcome.id.as_str(), "never heard of"] {
+        let desired = DesiredSplit {
+            estimated_input_elements: 4,
+            ..DesiredSplit::default()
+        };
+        let answer = runner.ask(Request::ProcessBundleSplit(ProcessBundleSplitRequest {
+            instruction_id: id.to_owned(),
+            desired_splits: [("source".to_owned(), desired)].into(),
+        }));
+        assert_eq!(answer.error, "");
+        let nothing = ProcessBundleSplitResponse::default();
+        assert_eq!(answer.response, Some(Response::ProcessBundleSplit(nothing)));
+    }
     runner.close();
 }

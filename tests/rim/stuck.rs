@@ -1,10 +1,9 @@
 //! Bundles that stay in one place.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use beam_proto::fnexec::log_entry::severity;
-use ferrobeam::harness::{Options, STUCK, Watch, install_logging, worker};
+use ferrobeam::harness::{STUCK, Watch};
 use ferrobeam::testing::{FakeRunner, in_global_window};
 
 use crate::child;
@@ -105,9 +104,6 @@ fn a_bundle_that_waits_for_input_is_not_stuck() {
     runner.close();
 }
 
-/// Where a worker in another process finds its runner.
-const PROVISION: &str = "FERROBEAM_TEST_PROVISION";
-
 /// A runner whose pipeline lets no element take longer than this.
 fn runner_with_limit(limit: &str) -> FakeRunner {
     let experiments = ["state_sampling_period_millis=10", "log_lull_timeout=200ms"];
@@ -118,32 +114,15 @@ fn runner_with_limit(limit: &str) -> FakeRunner {
     settings.start()
 }
 
-/// Starts a test in a process of its own, in which it calls [`work`].
-fn worker_of(runner: &FakeRunner, test: &str) -> child::Running {
-    let provision = runner.options().provision_endpoint.unwrap();
-    child::spawn(test, &[(PROVISION, &provision)])
-}
-
-/// Runs a worker that ends its process.
-fn work() {
-    install_logging();
-    let options = Options {
-        id: "worker-1".into(),
-        provision_endpoint: Some(std::env::var(PROVISION).unwrap()),
-        ..Options::default()
-    };
-    worker::run(options, Arc::new(registry())).unwrap();
-}
-
 /// A function never ends: the log says so, the status page still comes, and the time limit ends the process.
 #[test]
 fn a_bundle_that_is_stuck_for_ever_ends_its_process() {
     const NAME: &str = "stuck::a_bundle_that_is_stuck_for_ever_ends_its_process";
     if child::is_for(NAME) {
-        return work();
+        return child::work();
     }
     let runner = runner_with_limit("3s");
-    let child = worker_of(&runner, NAME);
+    let child = child::worker_of(&runner, NAME);
     let stage = doing("for ever", Do::wait(At::Element(1), "never opened"));
     let bundle = runner.bundle(&stage).start();
     bundle.send("source", in_global_window([1i64]).concat());
@@ -181,10 +160,10 @@ fn a_bundle_that_is_stuck_for_ever_ends_its_process() {
 fn a_function_whose_setup_never_ends_ends_its_process() {
     const NAME: &str = "stuck::a_function_whose_setup_never_ends_ends_its_process";
     if child::is_for(NAME) {
-        return work();
+        return child::work();
     }
     let runner = runner_with_limit("300ms");
-    let child = worker_of(&runner, NAME);
+    let child = child::worker_of(&runner, NAME);
     let stage = doing("set up for ever", Do::wait(At::Setup, "never opened"));
     let bundle = runner.bundle(&stage).start();
     let farewell =

@@ -118,6 +118,10 @@ pub(crate) enum Deed {
     Work(u64),
     /// Waits at a gate, and then returns an error.
     WaitAndFail(String),
+    /// Calls an address and waits until it hangs up: a gate for another process.
+    Call(String),
+    /// Does so, and then returns an error.
+    CallAndFail(String),
     /// Panics with a text.
     Panic,
     /// Panics with a value that is not text.
@@ -178,6 +182,11 @@ impl Do {
                 Gate::named(gate).pass()?;
                 return Err(Error::user("told to fail"));
             }
+            Deed::Call(address) => call(address)?,
+            Deed::CallAndFail(address) => {
+                call(address)?;
+                return Err(Error::user("told to fail"));
+            }
             Deed::Fail => return Err(Error::user("told to fail")),
             Deed::Panic => panic!("told to panic"),
             Deed::PanicAny => std::panic::panic_any(42u8),
@@ -202,6 +211,14 @@ impl Do {
         }
         Ok(())
     }
+}
+
+/// Calls an address and waits until it hangs up.
+fn call(address: &str) -> Result {
+    let mut called = std::net::TcpStream::connect(address)?;
+    called.set_read_timeout(Some(LONGEST))?;
+    std::io::Read::read(&mut called, &mut [0])?;
+    Ok(())
 }
 
 struct Grenade;

@@ -1,10 +1,17 @@
 //! How many threads there are, and how much memory: measured in processes of their own.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use beam_proto::fnexec::log_entry::severity;
+use ferrobeam::element::{Coder, Nesting, coder::urn, encoded};
 use ferrobeam::harness::Budgets;
 use ferrobeam::prelude::*;
-use ferrobeam::testing::{Descriptor, FakeRunner, in_global_window};
+use ferrobeam::testing::{
+    Descriptor, FakeRunner, StateTerms, in_global_window, iterable_key, tail_key,
+};
+use ferrobeam::window::WindowFn;
+use serde::{Deserialize, Serialize};
 
 use crate::child;
 use crate::support::{At, Deed, Do, Gate, doing, passing, registry, sizes};
@@ -80,24 +87,46 @@ fn a_stalled_bundle_costs_neither_memory_nor_time() {
     );
 }
 
+/// Memory of a worker in another process, in MiB, as its status page says.
+fn resident_mib(runner: &FakeRunner) -> f64 {
+    let page = runner.status_page();
+    let number = page
+        .split_once("memory: ")
+        .and_then(|(_, rest)| rest.split_once(" MiB resident"));
+    number.expect("the page says it").0.parse().unwrap()
+}
+
 #[test]
 fn input_of_a_bundle_that_fails_in_setup_costs_neither_memory_nor_time() {
-    let test = "threads::input_of_a_bundle_that_fails_in_setup_costs_neither_memory_nor_time";
-    child::run(test, || {
-        let runner = FakeRunner::start(registry());
-        let quick = passing::<i64>("quick");
-        runner.bundle(&quick).run().assert_ok();
-        let stage = doing(
-            "failing",
-            Do::new(At::Setup, Deed::WaitAndFail("failing".into())),
-        );
+    const NAME: &str =
+        "threads::input_of_a_bundle_that_fails_in_setup_costs_neither_memory_nor_time";
+    if child::is_for(NAME) {
+        return child::work();
+    }
+    let runner = FakeRunner::of(registry())
+        .without_worker()
+        .provisions()
+        .start();
+    let child = child::worker_of(&runner, NAME);
+    let quick = passing::<i64>("quick");
+    runner.bundle(&quick).run().assert_ok();
+    let before = resident_mib(&runner);
+    let check_memory = || {
+        let grown = resident_mib(&runner) - before;
+        assert!(grown < 64.0, "memory has grown by {grown} MiB");
+    };
+    let setups = TcpListener::bind("127.0.0.1:0").unwrap();
+    let call = Deed::CallAndFail(setups.local_addr().unwrap().to_string());
+    let stage = doing("failing", Do::new(At::Setup, call));
+    let mut failed = Vec::new();
+    // Setup fails while the input comes, and after all of it and another bundle.
+    for fails_after in [150, 300] {
         let failing = runner.bundle(&stage).start();
-        Gate::named("failing").expect(1);
-        let before = resident();
+        let mut setup = Some(setups.accept().unwrap());
         let other = runner.bundle(&quick).start();
         for n in 0..300 {
-            if n == 150 {
-                Gate::named("failing").open();
+            if n == fails_after {
+                setup = None;
             }
             runner.send_data(failing.id(), "source", vec![0; MIB], false);
         }
@@ -106,16 +135,135 @@ fn input_of_a_bundle_that_fails_in_setup_costs_neither_memory_nor_time() {
         other.end_all();
         assert_eq!(other.wait().values::<i64>("sink"), [1, 2, 3]);
         assert!(start.elapsed() < Duration::from_secs(1));
-        let id = failing.id().to_owned();
+        check_memory();
+        drop(setup);
         let outcome = failing.wait();
         let error = outcome.expect_error();
         assert!(error.contains("transform \"do\""), "{error}");
-        assert_grown_less(before, 64);
-        runner.send_data(&id, "source", vec![0; MIB], true);
+        runner.send_data(&outcome.id, "source", vec![0; MIB], true);
         runner.bundle(&quick).run().assert_ok();
-        assert_eq!(runner.unfinished(), 0);
-        runner.close();
-    });
+        failed.push(outcome.id);
+        check_memory();
+    }
+    runner.end_control();
+    assert!(child.output().status.success());
+    // The log tells of the failures, and of nothing else.
+    let logs = runner.logs().into_iter();
+    let told: Vec<_> = logs
+        .filter(|entry| entry.severity() >= severity::Enum::Warn)
+        .map(|entry| (entry.instruction_id, entry.message))
+        .collect();
+    let is_of = |((id, message), failed): (&(String, String), &String)| {
+        id == failed && message.starts_with("bundle failed")
+    };
+    assert!(
+        told.len() == 2 && told.iter().zip(&failed).all(is_of),
+        "{told:?}"
+    );
+    runner.settle();
+}
+
+/// Looks at a side input, reads twice what the runner keeps of a value, and looks at the side input again.
+#[derive(Serialize, Deserialize, DoFn)]
+#[beam(name = "rim.ReadTwice/v1")]
+struct ReadTwice;
+
+#[derive(Ports)]
+struct ReadTwiceIo {
+    seen: Out<i64>,
+    hot: Side<List<Vec<u8>>>,
+}
+
+/// A number that depends on which blobs there are, and on their order.
+fn seen<'a>(blobs: impl IntoIterator<Item = &'a [u8]>) -> i64 {
+    let mix = |seen: i64, blob: &[u8]| {
+        let this = blob.len() as i64 + i64::from(blob[0]);
+        seen.wrapping_mul(31).wrapping_add(this)
+    };
+    blobs.into_iter().fold(0, mix)
+}
+
+impl DoFn for ReadTwice {
+    type In = Kv<String, Iter<Vec<u8>>>;
+    type Io = ReadTwiceIo;
+
+    fn process(&mut self, Kv(_, blobs): Self::In, cx: &mut Cx<'_>, io: &mut Self::Io) -> Result {
+        for is_hot in [true, false, false, true] {
+            let mut all = 0i64;
+            let mut add =
+                |blob: Vec<u8>| all = all.wrapping_mul(31).wrapping_add(seen([&blob[..]]));
+            if is_hot {
+                for blob in &io.hot.values()? {
+                    add(blob?);
+                }
+            } else {
+                for blob in &blobs {
+                    add(blob?);
+                }
+            }
+            io.seen.emit(cx, all);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_value_of_many_pages_costs_little_memory() {
+    const NAME: &str = "threads::a_value_of_many_pages_costs_little_memory";
+    if child::is_for(NAME) {
+        let mut functions = registry();
+        functions.add::<ReadTwice>();
+        return child::work_with(functions);
+    }
+    let runner = FakeRunner::of(registry())
+        .without_worker()
+        .provisions()
+        .option("max_cache_memory_usage_mb", 8)
+        .start();
+    let child = child::worker_of(&runner, NAME);
+    let mut stage = Descriptor::new("many pages");
+    let blobs = Coder::standard(urn::STATE_BACKED_ITERABLE, [Vec::<u8>::coder()]);
+    let groups = stage.source("source", Coder::kv(String::coder(), blobs));
+    let side = stage.collection("side", Vec::<u8>::coder(), WindowFn::Global);
+    let out = stage.par_do_with("read", &ReadTwice, &groups, &[("hot", &side)]);
+    stage.sink("sink", &out["seen"]);
+    let hot = iterable_key("read", "hot", "");
+    runner.set_state(hot.clone(), encoded(&vec![1u8; 100 << 10], Nesting::Nested));
+    // With its length each is a page.
+    let pages: Vec<_> = (0..64u8).map(|n| vec![n; MIB - 3]).collect();
+    let tail = tail_key("tail");
+    let bytes = pages.iter().map(|page| encoded(page, Nesting::Nested));
+    runner.set_state(tail.clone(), bytes.collect::<Vec<_>>().concat());
+    runner.cut_state_evenly(MIB);
+    runner.promise(StateTerms::default().side_input("read", "hot", "token"));
+    // A key, and a list all of which is in the runner's state.
+    let mut group = in_global_window(["k".to_owned()]).concat();
+    group.extend([0xff; 4 + 9]);
+    group.extend(b"\x01\x04tail");
+
+    runner.bundle(&stage).run().assert_ok();
+    let before = resident_mib(&runner);
+    let bundle = runner.bundle(&stage).start();
+    bundle.send("source", group);
+    bundle.end_all();
+    let mut most = before;
+    while bundle.progress().consuming.is_some() {
+        most = most.max(resident_mib(&runner));
+    }
+    let outcome = bundle.wait();
+    let all = seen(pages.iter().map(Vec::as_slice));
+    let hot_seen = seen([&[1u8; 100 << 10][..]]);
+    assert_eq!(
+        outcome.values::<i64>("sink"),
+        [hot_seen, all, all, hot_seen]
+    );
+    assert_eq!(runner.pages_read(&hot), 1);
+    assert!(runner.pages_read(&tail) <= 128);
+    let grown = most.max(resident_mib(&runner)) - before;
+    assert!(grown < 32.0, "memory has grown by {grown} MiB");
+    runner.end_control();
+    assert!(child.output().status.success());
+    runner.settle();
 }
 
 #[test]
@@ -165,6 +313,7 @@ fn each_bundle_has_one_thread() {
             (200..=220).contains(&count),
             "{count} threads for 200 bundles"
         );
+        assert_eq!(threads("sampler"), 1);
         Gate::named("threads").open();
         bundles
             .into_iter()

@@ -13,6 +13,8 @@ use ferrobeam::testing::{
 use ferrobeam::window::{FixedWindows, IntervalWindow, WindowFn};
 use serde::{Deserialize, Serialize};
 
+use crate::support::Gate;
+
 /// Sets timers as its elements say: `flush 10; flush clear; retry a 20; poll 30; later 5`. A timer that fires says so, and
 /// does what `then` says: `flush@10` and the like are the names of firings.
 #[derive(Default, Serialize, Deserialize, DoFn)]
@@ -61,6 +63,7 @@ impl Timed {
                 ["retry", of, at] => io.retry.set(cx, &tag(of), ms(at.parse()?)),
                 ["poll", "clear"] => io.poll.clear(cx),
                 ["poll", at] => io.poll.set(cx, ms(at.parse()?)),
+                ["wait", gate] => Gate::named(gate).pass()?,
                 ["fail"] => return Err(Error::user("told to fail")),
                 ["panic"] => panic!("told to panic"),
                 _ => return Err(Error::user(format!("what is {step:?}?"))),
@@ -576,7 +579,7 @@ fn what_goes_wrong_in_a_handler_names_its_timer() {
         .run();
     let error = outcome.expect_error();
     assert!(
-        error.contains("told to panic") && error.contains("\"do\""),
+        error.contains("panic: told to panic") && error.contains("transform \"do\""),
         "{error}"
     );
     // The worker lives, and so does the next bundle.
@@ -585,6 +588,28 @@ fn what_goes_wrong_in_a_handler_names_its_timer() {
         .fire("do", "flush", [firing("k", "", 11)])
         .run();
     assert_eq!(outcome.values::<String>("sink"), ["k flush@11"]);
+    runner.close();
+}
+
+#[test]
+fn the_time_of_handlers_is_that_of_their_function() {
+    let stage = timed(WindowFn::Global, &[("flush@10", "wait handler")]);
+    let runner = FakeRunner::start(registry());
+    let bundle = runner.bundle(&stage).start();
+    let mut record = Vec::new();
+    firing("k", "", 10).encode(&mut record);
+    bundle.send_timers("do", "flush", record);
+    Gate::named("handler").expect(1);
+    let page = runner.status_page();
+    let place = "transform \"do\" for PTransform{name=do, state=process-timers-msecs}, ";
+    assert!(page.contains(place), "{page}");
+    let progress = bundle.expect_progress(|told| told.metrics.total_millis("do") > Some(0));
+    assert_eq!(progress.metrics.total_millis("source"), None);
+    Gate::named("handler").open();
+    bundle.end_all();
+    let outcome = bundle.wait();
+    assert_eq!(outcome.values::<String>("sink"), ["k flush@10"]);
+    assert!(outcome.metrics.total_millis("do") > Some(0));
     runner.close();
 }
 

@@ -5,5 +5,6 @@ mod config;
 mod derive;
 mod golden;
 mod hostile;
+mod keys;
 mod schemas;
 mod support;

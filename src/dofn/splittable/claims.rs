@@ -1,14 +1,13 @@
 //! The lock that claims and splits share.
 
 use std::any::type_name;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Manual, Position, Restriction, Splittable, Tracker, WatermarkEstimator};
 use super::{WatermarkState, Work};
 use crate::dofn::{Clock, Observe};
 use crate::element::Timestamp;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, contained};
 
 /// How a function takes parts of a restriction for itself, while the runner may take away what it has not taken.
 pub struct Claims<F: Splittable> {
@@ -80,7 +79,7 @@ impl<F: Splittable> Claims<F> {
     /// Work that is claimed and work that is not, unless somebody is about to change that. Never waits.
     pub fn work(&self) -> Option<Work> {
         let tracked = self.tracked.try_lock().ok()?;
-        catch_unwind(AssertUnwindSafe(|| tracked.tracker.work())).ok()
+        contained(|| tracked.tracker.work())
     }
 
     /// How much of the work is claimed, between 0 and 1. Only where all is, that is 1.
@@ -119,8 +118,7 @@ impl<F: Splittable> Claims<F> {
     /// Calls what users wrote, on a thread that need not be the function's: what it throws fails the bundle.
     fn guarded<T>(&self, work: impl FnOnce(&mut Tracked<F>) -> Option<T>) -> Option<T> {
         let mut tracked = self.tracked();
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut tracked)));
-        outcome.unwrap_or_else(|_| {
+        contained(|| work(&mut tracked)).unwrap_or_else(|| {
             let error = format!("{} panicked while it was split", type_name::<F::Tracker>());
             let error = Error::new(ErrorKind::Panic, error);
             tracked.fault.get_or_insert(error);

@@ -33,6 +33,10 @@ use crate::error::{Error, Result};
 /// | [`Decimal`] | `decimal` |
 ///
 /// There is no `u64`: no field type holds its upper half.
+///
+/// An `INT16` is two bytes, the higher first. Go's SDK has written numbers of 16 bits as varints. Those from 128 to 16383
+/// have two bytes, too, and are read as other numbers (999, which Go writes as `e7 07`, becomes -6393): nothing in the
+/// bytes tells which SDK wrote them. Give such fields more bits where Go is involved.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a row",
     label = "no field type is known for `{Self}`",

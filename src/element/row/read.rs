@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::header::{FieldState, Header};
 use super::primitive::{read_bool, read_int32, read_list, read_map, read_presence, read_text};
-use super::{DynRow, Field, FieldType, Kind, NullBits, Schema, Value, logical};
+use super::{DynRow, Field, FieldType, Kind, Schema, Value, logical};
 use crate::element::{Input, Nesting};
 use crate::error::{Error, Result};
 
@@ -99,18 +99,8 @@ pub(super) fn name_field(error: &Error, name: &str) -> Error {
 /// Points at the one cause of unreadable rows that nothing in the bytes shows.
 #[cold]
 fn hint_at_positions(error: Error, schema: &Schema) -> Error {
-    let other = match schema.null_bits() {
-        NullBits::EncodingPosition => "as Java does; Python numbers by declared index",
-        NullBits::DeclaredIndex => "as Python does; Java numbers by encoding position",
-    };
-    Error::new(
-        error.kind(),
-        format!(
-            "{}; schema {} permutes its encoding positions, and null bits are read {other}",
-            error.message(),
-            schema.id()
-        ),
-    )
+    let rule = schema.null_bits_in_words();
+    Error::new(error.kind(), format!("{}; {rule}", error.message()))
 }
 
 /// Reads one value that is not null.

@@ -219,6 +219,29 @@ impl Schema {
         self.null_bits
     }
 
+    /// By which rule null bits are read and written, in words.
+    pub(crate) fn null_bits_in_words(&self) -> String {
+        let rule = match self.null_bits {
+            NullBits::EncodingPosition => "as Java does; Python numbers by declared index",
+            NullBits::DeclaredIndex => "as Python does; Java numbers by encoding position",
+        };
+        format!(
+            "schema {} permutes its encoding positions, and null bits are read {rule}",
+            self.id
+        )
+    }
+
+    /// A schema of rows within the values of `coder` that fulfils `is_wanted`.
+    pub(crate) fn find_in(coder: &Coder, is_wanted: fn(&Schema) -> bool) -> Option<Self> {
+        let own = coder
+            .is(urn::ROW)
+            .then(|| Schema::from_proto(&coder.payload));
+        own.and_then(Result::ok).filter(is_wanted).or_else(|| {
+            let mut parts = coder.components.iter();
+            parts.find_map(|part| Schema::find_in(part, is_wanted))
+        })
+    }
+
     /// The name of a field whose equal values may differ in their bytes (floats, maps), so that rows with it make
     /// unreliable keys.
     pub fn unstable_field(&self) -> Option<&str> {

@@ -1,12 +1,11 @@
 //! Runs a function.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::dofn::timer::TimerHandlers;
 use crate::dofn::{BundleCx, Consumer, Cx, DoFn, Fired, Ports, Scope, Wiring};
 use crate::element::{Header, Timestamp, WindowCoding};
-use crate::error::{Context, Result};
+use crate::error::{Context, Result, contained};
 use crate::exec::activity::{Here, Phase};
 
 /// Where a function stands in its plan.
@@ -32,7 +31,7 @@ impl<F> Guarded<F> {
 impl<F> Drop for Guarded<F> {
     fn drop(&mut self) {
         let function = self.0.take();
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(function)));
+        contained(move || drop(function));
     }
 }
 
@@ -168,6 +167,6 @@ impl<F: DoFn> Drop for ParDo<F> {
     /// Tears the function down. A plan may be dropped while a panic unwinds, so a panic here must not add to it.
     fn drop(&mut self) {
         let function = self.function.get();
-        let _ = catch_unwind(AssertUnwindSafe(|| function.teardown()));
+        contained(|| function.teardown());
     }
 }

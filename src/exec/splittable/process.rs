@@ -1,13 +1,12 @@
 //! Processes elements with work on them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Parts;
 use super::hand::{Hand, HandPlace, InHand};
 use crate::dofn::{BundleCx, Consumer, Cx, Ports, Scope, Splittable, WatermarkEstimator, Wiring};
 use crate::element::{Header, WindowCoding};
-use crate::error::{Context, Result};
+use crate::error::{Context, Result, contained};
 use crate::exec::activity::{Here, Phase};
 use crate::exec::nodes::Guarded;
 
@@ -136,6 +135,6 @@ impl<F: Splittable> Drop for Process<F> {
     /// Tears the function down. A plan may be dropped while a panic unwinds, so a panic here must not add to it.
     fn drop(&mut self) {
         let function = self.function.get();
-        let _ = catch_unwind(AssertUnwindSafe(|| function.teardown()));
+        contained(|| function.teardown());
     }
 }
