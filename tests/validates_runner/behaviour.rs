@@ -22,8 +22,6 @@ pub(crate) enum How {
         /// What stands in it.
         test: &'static str,
     },
-    /// Not yet.
-    Waits,
 }
 
 impl How {
@@ -31,7 +29,7 @@ impl How {
     pub(crate) fn runs(self) -> bool {
         match self {
             How::Runs(_) => true,
-            How::Alone(_) | How::Elsewhere { .. } | How::Waits => false,
+            How::Alone(_) | How::Elsewhere { .. } => false,
         }
     }
 }

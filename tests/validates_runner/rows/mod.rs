@@ -3,6 +3,7 @@
 mod combining;
 mod commits;
 mod drains;
+mod elsewhere;
 mod functions;
 mod grouping;
 mod joins;
@@ -16,7 +17,6 @@ mod sides;
 mod splittable;
 mod state;
 mod timers;
-mod waiting;
 mod watermarks;
 mod windows;
 
@@ -65,7 +65,7 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static str, How)> {
         state::ROWS,
         timers::ROWS,
         watermarks::ROWS,
-        waiting::ROWS,
+        elsewhere::ROWS,
     ];
     groups.into_iter().flatten().copied()
 }

@@ -87,7 +87,7 @@ impl Runner {
 pub(crate) fn run(runner: Runner, behaviour: &Behaviour) -> Result<(), String> {
     let place = match behaviour.how {
         How::Runs(place) => place,
-        How::Alone(_) | How::Elsewhere { .. } | How::Waits => {
+        How::Alone(_) | How::Elsewhere { .. } => {
             return Err("there is no pipeline".into());
         }
     };
