@@ -1,11 +1,13 @@
 //! What is left of a bundle that failed, where the runner tries again.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::fs;
+use std::sync::{LazyLock, Mutex};
 
 use ferrobeam::exec::Registry;
 use ferrobeam::prelude::*;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
 use super::functions::{pair, unique};
 use super::rows;
@@ -55,11 +57,31 @@ impl DoFn for FailsOnce {
     }
 }
 
+/// A configuration by which Flink tries jobs again.
+static FLINK: LazyLock<TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().expect("a place for files");
+    let text = "restart-strategy.type: fixed-delay\n\
+                restart-strategy.fixed-delay.attempts: 1\n\
+                restart-strategy.fixed-delay.delay: 10 ms\n";
+    fs::write(folder.path().join("flink-conf.yaml"), text).expect("room for a file");
+    folder
+});
+
 /// Four numbers of a key are counted, at the second attempt.
 fn counted(case: &mut Case) {
-    if matches!(case.runner, Runner::Flink | Runner::FlinkStreaming) {
-        case.options
-            .add("number_of_execution_retries", Some("1".into()));
+    match case.runner {
+        Runner::FlinkStreaming => {
+            let retries = Some("1".to_owned());
+            case.options.add("number_of_execution_retries", retries);
+        }
+        // For batch jobs it reads no option, but its own configuration.
+        Runner::Flink => {
+            let folder = FLINK.path().to_string_lossy().into_owned();
+            case.options.add("flink_conf_dir", Some(folder));
+        }
+        // The second number says how often a task may fail.
+        Runner::Spark => case.options.add("spark_master", Some("local[1,2]".into())),
+        Runner::Default | Runner::Python | Runner::Prism => {}
     }
     let job = unique("job");
     let counted = case
