@@ -177,6 +177,9 @@ fn pauses() -> Steps<Times, impl Step<Times, Out = Vec<i64>>> {
 }
 
 fn sdf_resume_delay(case: &mut Case) {
+    // Flink waits for nothing once all sources have ended, so they end late.
+    let idle = Some((10 * PAUSE).to_string());
+    case.options.add("shutdown_sources_after_idle_ms", idle);
     let ranges = case.p.create("Ranges", [Kv(0i64, 6i64)]);
     let pausing = Positions {
         stops_after: Some(2),
