@@ -182,20 +182,21 @@ impl PipelineResult {
     /// # Errors
     /// The job failed: the error has the runner's last messages. Or the runner cannot be reached any more.
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<JobState> {
-        let follow = self.progress.follow(&mut self.client, &self.job);
         let state = self.runtime.block_on(async {
+            self.progress.open(&mut self.client, &self.job).await?;
+            let follow = self.progress.follow();
             match timeout {
-                None => follow.await.map(Some),
+                None => follow.await,
                 Some(limit) => match tokio::time::timeout(limit, follow).await {
-                    Ok(state) => state.map(Some),
+                    Ok(state) => state,
                     Err(_) => Ok(None),
                 },
             }
         })?;
-        match state {
-            None => self.state(),
-            Some(JobState::Failed) => Err(self.progress.failure().at("job", &self.job)),
-            Some(state) => Ok(state),
+        // The stream of states may end with the job before its last state was told.
+        match state.map_or_else(|| self.state(), Ok)? {
+            JobState::Failed => Err(self.progress.failure().at("job", &self.job)),
+            state => Ok(state),
         }
     }
 

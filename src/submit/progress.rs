@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use beam_proto::job::job_message::MessageImportance;
 use beam_proto::job::job_messages_response::Response;
-use beam_proto::job::{JobMessage, JobMessagesResponse};
+use beam_proto::job::{JobMessage, JobMessagesResponse, JobStateEvent};
 use tonic::{Status, Streaming};
 
 use super::JobState;
@@ -18,44 +18,79 @@ const KEPT: usize = 20;
 /// How long messages may come after the job's end.
 const AFTERWORD: Duration = Duration::from_secs(2);
 
+/// How long the runner may take to open the stream of states.
+const OPENING: Duration = Duration::from_secs(60);
+
 /// What is known of a job.
 #[derive(Default)]
 pub(super) struct Progress {
+    streams: Option<Streams>,
     errors: VecDeque<String>,
     others: VecDeque<String>,
 }
 
+/// What a runner says of a job, as long as it goes on.
+struct Streams {
+    states: Streaming<JobStateEvent>,
+    messages: Option<Streaming<JobMessagesResponse>>,
+}
+
 impl Progress {
-    /// Waits for a final state and yields it. Messages are kept meanwhile.
+    /// Opens the streams, if they are not open. They stay open until the job ends, whoever waits: Java's job servers
+    /// (`JobInvocation`) let a job down whose listener has gone when its state changes.
     ///
-    /// It may be dropped and called again at any time.
-    pub(super) async fn follow(&mut self, client: &mut JobClient, job: &str) -> Result<JobState> {
-        let mut states = client.states(job).await?;
-        // The same messages come again.
+    /// # Errors
+    /// The runner does not answer, or does not know the job.
+    pub(super) async fn open(&mut self, client: &mut JobClient, job: &str) -> Result<()> {
+        if self.streams.is_some() {
+            return Ok(());
+        }
+        let states = tokio::time::timeout(OPENING, client.states(job)).await;
+        let states = states.map_err(|_| {
+            Error::transport(format!(
+                "the runner does not tell the job's states within {} s",
+                OPENING.as_secs()
+            ))
+        })??;
+        // Some runners have no messages. Those of an earlier stream come again.
+        let messages = client.messages(job).await.ok();
         self.errors.clear();
         self.others.clear();
-        // Some runners have no messages.
-        let mut messages = client.messages(job).await.ok();
-        loop {
+        self.streams = Some(Streams { states, messages });
+        Ok(())
+    }
+
+    /// Waits for a final state and yields it; `None` where the stream ends before. Messages are kept meanwhile.
+    ///
+    /// It may be dropped and called again at any time.
+    ///
+    /// # Errors
+    /// The stream breaks.
+    pub(super) async fn follow(&mut self) -> Result<Option<JobState>> {
+        while let Some(streams) = &mut self.streams {
             tokio::select! {
-                state = states.message() => {
-                    let state = state.map_err(|status| refused("tell the job's states", &status))?;
-                    let Some(event) = state else {
-                        // The stream may end with the job before its last state was told.
-                        return client.state(job).await;
+                state = streams.states.message() => {
+                    let end = match state {
+                        Ok(Some(event)) => match JobState::from(event.state()) {
+                            state if state.is_final() => Ok(Some(state)),
+                            _ => continue,
+                        },
+                        Ok(None) => Ok(None),
+                        Err(status) => Err(refused("tell the job's states", &status)),
                     };
-                    let state = JobState::from(event.state());
-                    if state.is_final() {
+                    let messages = self.streams.take().and_then(|streams| streams.messages);
+                    if let Ok(Some(_)) = end {
                         self.read_rest(messages).await;
-                        return Ok(state);
                     }
+                    return end;
                 }
-                message = next(&mut messages) => match message {
+                message = next(&mut streams.messages) => match message {
                     Ok(Some(message)) => self.keep(message),
-                    Ok(None) | Err(_) => messages = None,
+                    Ok(None) | Err(_) => streams.messages = None,
                 },
             }
         }
+        Ok(None)
     }
 
     async fn read_rest(&mut self, mut messages: Option<Streaming<JobMessagesResponse>>) {

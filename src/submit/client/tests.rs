@@ -1,6 +1,6 @@
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use beam_proto::job::job_service_server::{JobService, JobServiceServer};
 use beam_proto::job::job_state::Enum as State;
@@ -10,16 +10,26 @@ use beam_proto::job::{
     GetJobPipelineResponse, GetJobsRequest, GetJobsResponse, PrepareJobResponse, RunJobResponse,
 };
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::Server;
 use tonic::{Request, Response};
 
 use super::*;
+use crate::submit::progress::Progress;
 
-/// A job service that answers questions about the state badly for a while.
+/// A job service that answers questions about the state badly for a while, and has one stream of states.
 struct Stumbling {
     code: Code,
     asked: Arc<AtomicU32>,
+    states: Mutex<Option<Receiver<Result<JobStateEvent, Status>>>>,
+}
+
+fn event(state: State) -> JobStateEvent {
+    JobStateEvent {
+        state: state.into(),
+        timestamp: None,
+    }
 }
 
 type Answers<T> = Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
@@ -40,10 +50,7 @@ impl JobService for Stumbling {
         if self.asked.fetch_add(1, Ordering::SeqCst) < 2 {
             return Err(Status::new(self.code, ""));
         }
-        Ok(Response::new(JobStateEvent {
-            state: State::Done.into(),
-            timestamp: None,
-        }))
+        Ok(Response::new(event(State::Done)))
     }
 
     async fn prepare(
@@ -89,7 +96,10 @@ impl JobService for Stumbling {
         &self,
         _: Request<GetJobStateRequest>,
     ) -> Result<Response<Self::GetStateStreamStream>, Status> {
-        not_here()
+        match self.states.lock().expect("nobody panics").take() {
+            Some(states) => Ok(Response::new(Box::pin(ReceiverStream::new(states)))),
+            None => not_here(),
+        }
     }
 
     async fn get_message_stream(
@@ -114,23 +124,58 @@ impl JobService for Stumbling {
     }
 }
 
+/// A client of a service that runs until it is aborted.
+async fn client_of(service: Stumbling) -> (JobClient, tokio::task::AbortHandle) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let endpoint = listener.local_addr().expect("bound").to_string();
+    let server = Server::builder()
+        .add_service(JobServiceServer::new(service))
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    let server = tokio::spawn(server).abort_handle();
+    let client = JobClient::connect(&endpoint).await.expect("it listens");
+    (client, server)
+}
+
 /// The state that a client is told by a service which stumbles with this code, and how often it asked.
 async fn state_despite(code: Code) -> (Result<JobState>, u32) {
     let asked = Arc::new(AtomicU32::new(0));
     let service = Stumbling {
         code,
         asked: asked.clone(),
+        states: Mutex::default(),
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let endpoint = listener.local_addr().expect("bound").to_string();
-    let server = Server::builder()
-        .add_service(JobServiceServer::new(service))
-        .serve_with_incoming(TcpListenerStream::new(listener));
-    let server = tokio::spawn(server);
-    let mut client = JobClient::connect(&endpoint).await.expect("it listens");
+    let (mut client, server) = client_of(service).await;
     let state = client.state("job").await;
     server.abort();
     (state, asked.load(Ordering::SeqCst))
+}
+
+#[tokio::test]
+async fn a_stream_of_states_outlives_those_who_wait() {
+    let (tell, states) = channel(1);
+    let (mut client, server) = client_of(Stumbling {
+        code: Code::Internal,
+        asked: Arc::default(),
+        states: Mutex::new(Some(states)),
+    })
+    .await;
+    let mut progress = Progress::default();
+    tell.send(Ok(event(State::Running)))
+        .await
+        .expect("it listens");
+    for _ in 0..3 {
+        progress
+            .open(&mut client, "job")
+            .await
+            .expect("opened once");
+        let waited = tokio::time::timeout(Duration::ZERO, progress.follow()).await;
+        waited.expect_err("the job goes on");
+        assert!(!tell.is_closed());
+    }
+    tell.send(Ok(event(State::Done))).await.expect("it listens");
+    let state = progress.follow().await.expect("the stream is whole");
+    assert_eq!(state, Some(JobState::Done));
+    server.abort();
 }
 
 #[tokio::test]
