@@ -8,7 +8,7 @@ use ferrobeam::element::{Coder, Nesting, coder::urn, encoded};
 use ferrobeam::harness::Budgets;
 use ferrobeam::prelude::*;
 use ferrobeam::testing::{
-    Descriptor, FakeRunner, StateTerms, in_global_window, iterable_key, tail_key,
+    Descriptor, FakeRunner, StateTerms, bag_key, in_global_window, iterable_key, tail_key,
 };
 use ferrobeam::window::WindowFn;
 use serde::{Deserialize, Serialize};
@@ -261,6 +261,85 @@ fn a_value_of_many_pages_costs_little_memory() {
     assert!(runner.pages_read(&tail) <= 128);
     let grown = most.max(resident_mib(&runner)) - before;
     assert!(grown < 32.0, "memory has grown by {grown} MiB");
+    runner.end_control();
+    assert!(child.output().status.success());
+    runner.settle();
+}
+
+/// Adds up a bag.
+#[derive(Serialize, Deserialize, DoFn)]
+#[beam(name = "rim.SumBag/v1")]
+struct SumBag;
+
+#[derive(Ports)]
+struct SumBagIo {
+    sum: Out<Kv<i64, i64>>,
+    bag: BagState<i64>,
+}
+
+impl DoFn for SumBag {
+    type In = Kv<String, i64>;
+    type Io = SumBagIo;
+
+    fn process(&mut self, _: Self::In, cx: &mut Cx<'_>, io: &mut SumBagIo) -> Result {
+        let (mut count, mut sum) = (0, 0);
+        io.bag.read()?.for_each(|n| {
+            count += 1;
+            sum += n;
+            Ok(())
+        })?;
+        io.sum.emit(cx, Kv(count, sum));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_bag_of_ten_million_values_costs_little_memory() {
+    const NAME: &str = "threads::a_bag_of_ten_million_values_costs_little_memory";
+    const COUNT: i64 = 10_000_000;
+    // Six bytes each: 60 MB.
+    const FIRST: i64 = 1 << 35;
+    if child::is_for(NAME) {
+        let mut functions = registry();
+        functions.add::<SumBag>();
+        return child::work_with(functions);
+    }
+    // How much of it a bundle keeps to read it again follows the cache.
+    let runner = FakeRunner::of(registry())
+        .without_worker()
+        .provisions()
+        .option("max_cache_memory_usage_mb", 8)
+        .start();
+    let child = child::worker_of(&runner, NAME);
+    let mut stage = Descriptor::new("ten million");
+    let pairs = stage.source("source", Kv::<String, i64>::coder());
+    let out = stage.par_do("sum", &SumBag, &pairs);
+    stage.sink("sink", &out["sum"]);
+    let bundle = |count: i64| {
+        let mut values = Vec::new();
+        for n in FIRST..FIRST + count {
+            n.encode(&mut values, Nesting::Nested);
+        }
+        let key = encoded(&"k".to_owned(), Nesting::Nested);
+        runner.set_state(bag_key("sum", "bag", "", key), values);
+        runner.cut_state_evenly(MIB);
+        let bundle = runner.bundle(&stage).start();
+        bundle.send("source", in_global_window([Kv("k".to_owned(), 1)]).concat());
+        bundle.end_all();
+        bundle
+    };
+    bundle(1).wait().assert_ok();
+    let before = resident_mib(&runner);
+    let bundle = bundle(COUNT);
+    let mut most = before;
+    while bundle.progress().consuming.is_some() {
+        most = most.max(resident_mib(&runner));
+    }
+    let outcome = bundle.wait();
+    let sum = Kv(COUNT, COUNT * (COUNT - 1) / 2 + COUNT * FIRST);
+    assert_eq!(outcome.values::<Kv<i64, i64>>("sink"), [sum]);
+    let grown = most.max(resident_mib(&runner)) - before;
+    assert!(grown < 24.0, "memory has grown by {grown} MiB");
     runner.end_control();
     assert!(child.output().status.success());
     runner.settle();
