@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -69,6 +69,8 @@ pub(crate) struct Bundles {
     pub(crate) samples: Option<Arc<Samples>>,
     /// Whether a thread tears idle plans down.
     pub(crate) tearing: Arc<AtomicBool>,
+    /// Bundles whose answer is not in the queue yet, though the runner's questions may find them ended.
+    pub(crate) answering: AtomicUsize,
 }
 
 impl Bundles {
@@ -249,6 +251,7 @@ impl Bundles {
 
     /// Runs one bundle and answers.
     fn run(&self, bundle: BundleRequest) {
+        self.answering.fetch_add(1, Ordering::SeqCst);
         let instruction = bundle.instruction.clone();
         context::enter_bundle(Some(BundleContext {
             instruction: instruction.clone(),
@@ -274,7 +277,15 @@ impl Bundles {
         context::enter_bundle(None);
         // If the stream is gone, the worker is about to end, and nobody wants the answer.
         let _ = self.answers.push(answer);
+        self.answering.fetch_sub(1, Ordering::SeqCst);
         self.finalizers.answered(&instruction);
+    }
+
+    /// How many bundles and callbacks have yet to end or to be answered.
+    pub(crate) fn unfinished(&self) -> usize {
+        // In this order: a bundle is counted as one to be answered before it stops to be one that has not ended.
+        let unended = self.instructions.unfinished();
+        unended + self.answering.load(Ordering::SeqCst) + self.finalizers.working()
     }
 
     /// Calls what a bundle wanted done after its commit, and answers.

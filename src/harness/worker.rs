@@ -1,6 +1,6 @@
 //! One worker: connects to a runner, serves it, and ends in good order.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -47,6 +47,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long functions may take to be torn down at the end.
 const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the runner may take to read the last answers and output.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The runner's promise that it knows short ids.
 const SHORT_IDS: &str = "beam:protocol:monitoring_info_short_ids:v1";
@@ -421,6 +424,7 @@ impl Worker {
             failures: Failures::default(),
             samples: sampling.samples(),
             tearing: Arc::new(AtomicBool::new(false)),
+            answering: AtomicUsize::new(0),
         });
         let worker = Arc::downgrade(&bundles);
         jobs.set_work(move |jobs| {
@@ -468,8 +472,14 @@ impl Worker {
 
     /// Serves the runner until it ends the control stream, or until the worker is told to stop.
     async fn serve(self, mut stopped: watch::Receiver<bool>) -> Result<()> {
+        // Kept until all answers are out: without it the whole stream is gone.
+        let mut requests = None;
+        let serve = async {
+            let requests = requests.insert(self.control.open().await?);
+            self.control.serve(requests, &self.bundles).await
+        };
         let outcome = tokio::select! {
-            outcome = self.control.serve(&self.bundles) => outcome,
+            outcome = serve => outcome,
             // A stop that can no longer be told is none.
             Ok(_) = stopped.wait_for(|stop| *stop) => Ok(()),
         };
@@ -482,17 +492,22 @@ impl Worker {
                 .close("the control stream broke"),
         }
         self.moving.abort();
-        if let Some(flowing) = self.flowing {
+        if let Some(flowing) = &self.flowing {
             flowing.abort();
         }
         let torn_down = self.bundles.close();
         self.bundles.answers.finish();
         self.bundles.data.finish();
         self.bundles.state.finish();
-        if tokio::time::timeout(TEARDOWN_TIMEOUT, torn_down)
-            .await
-            .is_err()
-        {
+        let torn_down = tokio::time::timeout(TEARDOWN_TIMEOUT, torn_down);
+        let sent = async {
+            if outcome.is_ok() {
+                self.send_out().await;
+            }
+        };
+        let (torn_down, ()) = tokio::join!(torn_down, sent);
+        drop(requests);
+        if torn_down.is_err() {
             tracing::warn!("functions take long to be torn down and are left behind");
         }
         match self.logging {
@@ -502,11 +517,26 @@ impl Worker {
         outcome
     }
 
+    /// Lets answers and output go out whose streams have been ended, but does not wait for ever for a runner that does not
+    /// take them.
+    async fn send_out(&self) {
+        let sent = async {
+            while self.bundles.answers.is_read() || self.bundles.data.is_sending() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // The connections' own tasks write what they were given.
+            tokio::task::yield_now().await;
+        };
+        if tokio::time::timeout(SEND_TIMEOUT, sent).await.is_err() {
+            tracing::warn!("the runner does not take all answers and output");
+        }
+    }
+
     /// Lets the bundles that run come to their end.
     async fn drain(&self) {
         let instructions = self.bundles.instructions();
         let drained = async {
-            while instructions.unfinished() + self.bundles.finalizers.working() > 0 {
+            while self.bundles.unfinished() > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };

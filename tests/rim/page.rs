@@ -72,6 +72,11 @@ fn the_page_comes_while_everything_is_busy() {
     for _ in 0..3 {
         bundles[0].send("source", in_global_window(vec![2i64; 1000]).concat());
     }
+    // The page says where the last look has met a bundle.
+    let start = Instant::now();
+    while runner.status_page().matches("state=process-msecs").count() < BUNDLES {
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
     let (mut pages, mut progress) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let start = Instant::now();

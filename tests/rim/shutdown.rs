@@ -91,11 +91,7 @@ fn a_worker_that_is_told_to_end_finishes_its_bundles() {
     Gate::named("told to end").expect(1);
     runner.stop_worker();
     Gate::named("told to end").open();
-    let id = bundle.id().to_owned();
-    let output = in_global_window([1i64]).concat();
-    runner.expect_output(&id, "sink", output.len());
-    assert_eq!(runner.output(&id, "sink"), output);
-    drop(bundle);
+    assert_eq!(bundle.wait().values::<i64>("sink"), [1]);
     runner.expect_end().unwrap();
     runner.expect_gone();
 }
@@ -118,11 +114,10 @@ fn a_process_that_gets_a_signal_finishes_its_bundles() {
     bundle.send("source", in_global_window([1i64, 2]).concat());
     let (held, _) = calls.accept().unwrap();
     child.terminate();
+    runner.expect_log(|entry| entry.message.starts_with("told to end by a signal"));
     bundle.end_all();
     drop(held);
-    let output = in_global_window([1i64, 2]).concat();
-    runner.expect_output(bundle.id(), "sink", output.len());
-    assert_eq!(bundle.wait().bytes("sink"), output);
+    assert_eq!(bundle.wait().values::<i64>("sink"), [1, 2]);
     assert!(child.output().status.success());
     runner.settle();
 }

@@ -9,6 +9,7 @@ use beam_proto::fnexec::{
     GetProcessBundleDescriptorRequest, InstructionRequest, MonitoringInfosMetadataResponse,
     ProcessBundleDescriptor, RegisterResponse,
 };
+use tonic::Streaming;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
@@ -62,13 +63,11 @@ impl Control {
         }
     }
 
-    /// Serves requests until the runner ends the stream.
+    /// Opens the stream. Who drops it takes back the answers that are on their way, too.
     ///
     /// # Errors
     /// The stream broke.
-    pub(crate) async fn serve(&self, bundles: &Bundles) -> Result<()> {
-        let broke =
-            |status: tonic::Status| Error::transport("the control stream broke").because(status);
+    pub(crate) async fn open(&self) -> Result<Requests> {
         let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(usize::MAX);
         grpc.ready()
             .await
@@ -78,14 +77,29 @@ impl Control {
         let inbound = grpc
             .streaming(request, PathAndQuery::from_static(CONTROL), codec)
             .await;
-        let mut inbound = inbound.map_err(broke)?.into_inner();
-        while let Some(request) = inbound.message().await.map_err(broke)? {
+        Ok(Requests(inbound.map_err(broke)?.into_inner()))
+    }
+
+    /// Serves requests until the runner ends the stream.
+    ///
+    /// # Errors
+    /// The stream broke.
+    pub(crate) async fn serve(&self, requests: &mut Requests, bundles: &Bundles) -> Result<()> {
+        while let Some(request) = requests.0.message().await.map_err(broke)? {
             if let Some(answer) = dispatch(request, bundles) {
                 self.answers.push(answer)?;
             }
         }
         Ok(())
     }
+}
+
+/// What the runner asks.
+pub(crate) struct Requests(Streaming<InstructionRequest>);
+
+#[cold]
+fn broke(status: tonic::Status) -> Error {
+    Error::transport("the control stream broke").because(status)
 }
 
 /// Answers a request, or hands it to a bundle thread. Must not wait for anything.

@@ -120,6 +120,14 @@ impl DataClients {
         self.clients.states()
     }
 
+    /// Whether a stream that has been ended has yet to send something.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.clients
+            .open()
+            .iter()
+            .any(|client| client.queue.is_read())
+    }
+
     /// Ends all streams after what they still hold.
     pub(crate) fn finish(&self) {
         for client in self.clients.open() {

@@ -23,6 +23,8 @@ struct State {
     bytes: usize,
     /// The stream task, if it waits for a message.
     waker: Option<Waker>,
+    /// Whether there is a stream task.
+    is_read: bool,
     end: End,
 }
 
@@ -41,6 +43,7 @@ impl SendQueue {
             messages: VecDeque::new(),
             bytes: 0,
             waker: None,
+            is_read: false,
             end: End::Open,
         };
         Arc::new(SendQueue {
@@ -102,6 +105,11 @@ impl SendQueue {
         self.end(End::Finished);
     }
 
+    /// Whether the stream task has yet to take messages, or the end, to the connection.
+    pub(crate) fn is_read(&self) -> bool {
+        self.state().is_read
+    }
+
     /// Drops all messages; whoever waits or comes later gets an error.
     pub(crate) fn break_off(&self, why: &str) {
         self.end(End::Broken(why.to_owned()));
@@ -153,6 +161,7 @@ impl SendQueue {
 
     /// The reading end.
     pub(crate) fn stream(self: &Arc<Self>) -> SendStream {
+        self.state().is_read = true;
         SendStream(self.clone())
     }
 }
@@ -188,6 +197,7 @@ impl Stream for SendStream {
 impl Drop for SendStream {
     /// The stream task is gone, and with it whatever would make room.
     fn drop(&mut self) {
+        self.0.state().is_read = false;
         self.0.break_off("its connection was closed");
     }
 }
