@@ -134,6 +134,14 @@ pub struct FunctionPayload {
 }
 
 impl FunctionPayload {
+    /// What a worker makes of a function: one that went through its payload.
+    ///
+    /// # Errors
+    /// The configuration cannot be written or read back.
+    pub(crate) fn sent<F: Named>(function: &F) -> Result<F> {
+        Self::parse(&Self::of(function)?.to_bytes())?.function()
+    }
+
     /// The version of the format that is written.
     pub const FORMAT: u32 = 1;
 

@@ -11,7 +11,7 @@ use beam_proto::pipeline::{
 use prost::Message;
 
 use super::descriptor_parts::{
-    CoderIds, PortList, StateCell, TimerFamily, function_spec, side_input, spec, windowing_strategy,
+    CoderIds, PortList, StateCell, TimerFamily, function_spec, spec, windowing_strategy,
 };
 use super::{Collection, Windowing};
 use crate::dofn::{CombineFn, DoFn, FunctionPayload, Named, Ports, Step, Steps};
@@ -78,7 +78,7 @@ struct Transform {
 
 /// What a transform says besides its collections.
 #[derive(Debug, Clone)]
-enum Payload {
+pub(super) enum Payload {
     Bytes(Vec<u8>),
     /// A function, whose state and families of timers name coders that have no ids yet.
     Function(ParDoPayload, Vec<StateCell>, Vec<TimerFamily>),
@@ -276,24 +276,9 @@ impl Descriptor {
     ) -> Outputs {
         let mut ports = PortList::default();
         F::Io::describe(&mut ports);
-        let outputs: BTreeMap<String, Collection> = ports
-            .outputs
-            .into_iter()
-            .map(|(tag, coder)| {
-                let name = format!("{id}.{tag}");
-                (tag, self.collection(name, coder, input.windowing))
-            })
-            .collect();
-        let side_inputs = sides.iter().map(|(tag, collection)| {
-            let side = side_input(ports.sides[*tag], &collection.windowing);
-            ((*tag).to_owned(), side)
-        });
         let par_do = ParDoPayload {
-            do_fn: Some(function_spec(payload)),
-            side_inputs: side_inputs.collect(),
-            requests_finalization: ports.finalizes,
             on_window_expiration_timer_family_spec: ports.expiration.unwrap_or_default().into(),
-            ..ParDoPayload::default()
+            ..ports.par_do(payload, sides)
         };
         let keeping = self.keeping;
         let states = ports.states.into_iter();
@@ -305,6 +290,31 @@ impl Descriptor {
         let families = ports.timers.iter();
         let families = families.map(|(family, domain)| TimerFamily::of(family, *domain, input));
         let payload = Payload::Function(par_do, states.collect(), families.collect());
+        self.place_function(
+            id,
+            "beam:transform:pardo:v1",
+            payload,
+            input,
+            sides,
+            ports.outputs,
+        )
+    }
+
+    /// Adds a transform that is a function with these outputs.
+    pub(super) fn place_function(
+        &mut self,
+        id: &str,
+        urn: &str,
+        payload: Payload,
+        input: &Collection,
+        sides: &[(&str, &Collection)],
+        outputs: Vec<(String, Coder)>,
+    ) -> Outputs {
+        let outputs = outputs.into_iter().map(|(tag, coder)| {
+            let name = format!("{id}.{tag}");
+            (tag, self.collection(name, coder, input.windowing))
+        });
+        let outputs: BTreeMap<String, Collection> = outputs.collect();
         let inputs: Vec<_> = [("in", input)]
             .into_iter()
             .chain(sides.iter().copied())
@@ -313,7 +323,7 @@ impl Descriptor {
             .iter()
             .map(|(tag, output)| (tag.as_str(), output))
             .collect();
-        self.add(id, "beam:transform:pardo:v1", payload, &inputs, &named);
+        self.add(id, urn, payload, &inputs, &named);
         Outputs(outputs)
     }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use beam_proto::pipeline::{self as proto, FunctionSpec, SideInput, WindowingStrategy};
+use beam_proto::pipeline::{
+    self as proto, FunctionSpec, ParDoPayload, SideInput, WindowingStrategy,
+};
 
 use super::{Collection, Windowing};
 use crate::dofn::{
@@ -133,6 +135,29 @@ pub(super) struct PortList {
     pub(super) timers: Vec<(&'static str, TimeDomain)>,
     pub(super) finalizes: bool,
     pub(super) expiration: Option<&'static str>,
+}
+
+impl PortList {
+    /// A function with these ports, but for its state and timers.
+    ///
+    /// # Panics
+    /// A side input that the function does not have.
+    pub(super) fn par_do(
+        &self,
+        payload: &FunctionPayload,
+        sides: &[(&str, &Collection)],
+    ) -> ParDoPayload {
+        let side_inputs = sides.iter().map(|(tag, collection)| {
+            let side = side_input(self.sides[*tag], &collection.windowing);
+            ((*tag).to_owned(), side)
+        });
+        ParDoPayload {
+            do_fn: Some(function_spec(payload)),
+            side_inputs: side_inputs.collect(),
+            requests_finalization: self.finalizes,
+            ..ParDoPayload::default()
+        }
+    }
 }
 
 impl Describe for PortList {

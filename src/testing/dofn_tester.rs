@@ -86,8 +86,7 @@ impl<F: DoFn> DoFnTester<F> {
     where
         F: Named,
     {
-        let payload = FunctionPayload::of(function)?.to_bytes();
-        FunctionPayload::parse(&payload)?.function().map(Self::of)
+        FunctionPayload::sent(function).map(Self::of)
     }
 
     /// Gives the side inputs. They are the same in every window.

@@ -1,11 +1,10 @@
 //! The stages of splittable functions in hand-built descriptors.
 
-use std::collections::BTreeMap;
-
 use beam_proto::pipeline::ParDoPayload;
 use prost::Message;
 
-use super::descriptor_parts::{PortList, function_spec, side_input};
+use super::descriptor::Payload;
+use super::descriptor_parts::{PortList, function_spec};
 use super::{Collection, Descriptor, Outputs, Windowing};
 use crate::dofn::{FunctionPayload, Named, Ports, Restriction, Splittable, WatermarkState};
 use crate::element::{Coder, Element};
@@ -108,35 +107,10 @@ impl Descriptor {
     ) -> Outputs {
         let mut ports = PortList::default();
         F::Io::describe(&mut ports);
-        let outputs: BTreeMap<String, Collection> = ports
-            .outputs
-            .into_iter()
-            .map(|(tag, coder)| {
-                let name = format!("{id}.{tag}");
-                (tag, self.collection(name, coder, input.windowing))
-            })
-            .collect();
-        let side_inputs = sides.iter().map(|(tag, collection)| {
-            let side = side_input(ports.sides[*tag], &collection.windowing);
-            ((*tag).to_owned(), side)
-        });
-        let par_do = ParDoPayload {
-            do_fn: Some(function_spec(&payload(function))),
-            side_inputs: side_inputs.collect(),
-            requests_finalization: ports.finalizes,
-            ..ParDoPayload::default()
-        };
-        let inputs: Vec<_> = [("in", input)]
-            .into_iter()
-            .chain(sides.iter().copied())
-            .collect();
-        let named: Vec<_> = outputs
-            .iter()
-            .map(|(tag, output)| (tag.as_str(), output))
-            .collect();
+        let par_do = ports.par_do(&payload(function), sides);
+        let par_do = Payload::Function(par_do, Vec::new(), Vec::new());
         let urn = SplittableStage::Process.urn();
-        self.transform(id, urn, par_do.encode_to_vec(), &inputs, &named);
-        Outputs(outputs)
+        self.place_function(id, urn, par_do, input, sides, ports.outputs)
     }
 }
 

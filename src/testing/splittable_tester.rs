@@ -135,8 +135,7 @@ impl<F: Splittable> SplittableTester<F> {
     where
         F: Named,
     {
-        let payload = FunctionPayload::of(function)?.to_bytes();
-        FunctionPayload::parse(&payload)?.function().map(Self::of)
+        FunctionPayload::sent(function).map(Self::of)
     }
 
     /// Gives the side inputs. They are the same in every window.

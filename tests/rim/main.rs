@@ -3,6 +3,7 @@
 
 mod basics;
 mod cache;
+mod cached_sides;
 mod cells;
 mod child;
 mod connections;

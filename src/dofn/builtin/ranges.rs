@@ -73,15 +73,8 @@ impl Splittable for ReadText {
         }
         let mut line = Vec::new();
         while claims.claim(next) {
-            line.clear();
-            let mut limited = file.by_ref().take(Self::LONGEST_LINE + 1);
-            let read = limited.read_until(b'\n', &mut line).map_err(cannot)?;
-            if line.len() as u64 > Self::LONGEST_LINE {
-                return Err(Error::user(format!(
-                    "the line at byte {next} of the file {path:?} has more than {} bytes",
-                    Self::LONGEST_LINE
-                )));
-            }
+            let read = read_line(&mut file, &mut line, Self::LONGEST_LINE)
+                .map_err(|e| cannot(e).at("byte", next.to_string()))?;
             if read == 0 {
                 // What is left of the range lies behind the end of the file, or is none: nobody can claim it.
                 let _behind = claims.claim(i64::MAX);
@@ -95,6 +88,17 @@ impl Splittable for ReadText {
         }
         Ok(Resume::Done)
     }
+}
+
+/// Reads a line with its end, and yields its length.
+fn read_line(file: &mut impl BufRead, line: &mut Vec<u8>, longest: u64) -> std::io::Result<usize> {
+    line.clear();
+    let read = file.by_ref().take(longest + 1).read_until(b'\n', line)?;
+    if read as u64 > longest {
+        let what = format!("a line has more than {longest} bytes");
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
+    }
+    Ok(read)
 }
 
 fn length(bytes: usize) -> i64 {
@@ -167,5 +171,20 @@ impl Splittable for Sequence {
             next += 1;
         }
         Ok(Resume::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_bounded() {
+        let (mut file, mut line) = (&b"four\n12345\n"[..], Vec::new());
+        assert_eq!(read_line(&mut file, &mut line, 5).expect("short"), 5);
+        assert_eq!(line, b"four\n");
+        let error = read_line(&mut file, &mut line, 5).expect_err("long");
+        assert_eq!(error.to_string(), "a line has more than 5 bytes");
+        assert!(line.len() <= 6);
     }
 }
